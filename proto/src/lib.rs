@@ -1,0 +1,9 @@
+//! The Dunlin protocol as values: topic names, positions, frames, limits and codes, without any input or output.
+//!
+//! `PROTOCOL.md` at the root of the repository is the specification; its examples are tested against this crate.
+
+pub mod position;
+pub mod topic;
+
+pub use position::Position;
+pub use topic::{Pattern, Topic};
