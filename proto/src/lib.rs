@@ -2,8 +2,16 @@
 //!
 //! `PROTOCOL.md` at the root of the repository is the specification; its examples are tested against this crate.
 
+pub mod code;
+pub mod codec;
+pub mod frame;
+pub mod limits;
 pub mod position;
 pub mod topic;
+pub mod version;
 
+pub use code::Code;
+pub use codec::Decoder;
+pub use limits::Limits;
 pub use position::Position;
 pub use topic::{Pattern, Topic};
