@@ -176,3 +176,88 @@ impl fmt::Display for Problem {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
+
+    use super::*;
+    use crate::development::make;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn signed_with(algorithm: &'static SignatureAlgorithm, life: Duration) -> Facts {
+        let mut params = CertificateParams::new(["a.test".to_owned()]).unwrap();
+        params.not_before = now().into();
+        params.not_after = (now() + life).into();
+        let cert = params.self_signed(&KeyPair::generate_for(algorithm).unwrap()).unwrap();
+        Facts::read(Path::new("made"), 0, cert.der()).unwrap()
+    }
+
+    /// Made with `openssl req -x509 -newkey rsa:2048 -subj /CN=localhost`, as found in many tutorials.
+    fn from_openssl() -> Facts {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openssl-rsa.pem");
+        pem_file(&path).unwrap().remove(0)
+    }
+
+    #[test]
+    fn browsers_take_p256_for_two_weeks_at_most() {
+        use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+        for (algorithm, key, days, accepted) in [
+            (&PKCS_ECDSA_P256_SHA256, Key::EcdsaP256, 14, true),
+            (&PKCS_ECDSA_P256_SHA256, Key::EcdsaP256, 15, false),
+            (&PKCS_ECDSA_P384_SHA384, Key::EcdsaP384, 14, false),
+            (&PKCS_ED25519, Key::Ed25519, 14, false),
+        ] {
+            let facts = signed_with(algorithm, DAY * days);
+            assert_eq!((facts.is_accepted_by_hash(), &facts.key), (accepted, &key), "{days} days");
+        }
+        let over = signed_with(&PKCS_ECDSA_P256_SHA256, MAX_VALIDITY_BY_HASH + Duration::from_secs(1));
+        assert!(!over.is_accepted_by_hash());
+    }
+
+    #[test]
+    fn a_life_has_a_first_and_a_last_moment() {
+        let facts = signed_with(&rcgen::PKCS_ED25519, DAY);
+        let second = Duration::from_secs(1);
+        assert_eq!(facts.problems(now() - second), [Problem::NotYetValid]);
+        assert_eq!(facts.problems(now()), []);
+        assert_eq!(facts.problems(now() + DAY), []);
+        assert_eq!(facts.problems(now() + DAY + second), [Problem::Expired]);
+    }
+
+    #[test]
+    fn the_certificate_of_the_tutorials_is_no_use() {
+        let facts = from_openssl();
+        assert_eq!(facts.subject, "CN=localhost");
+        assert_eq!(facts.key.to_string(), "RSA 2048");
+        assert_eq!(facts.problems(facts.not_before), [Problem::NoNames, Problem::Authority]);
+    }
+
+    #[test]
+    fn an_authority_further_down_the_chain_is_as_it_should_be() {
+        let facts = Facts { position: 1, ..from_openssl() };
+        assert_eq!(facts.problems(facts.not_before), []);
+    }
+
+    #[test]
+    fn a_file_is_read_in_its_order_and_its_key_passed_over() {
+        let (a, b) = (make(&[], now()).unwrap(), make(&["b.test".to_owned()], now()).unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chain.pem");
+        fs::write(&path, a.cert_pem + &a.key_pem + &b.cert_pem).unwrap();
+        let facts = pem_file(&path).unwrap();
+        assert_eq!([facts[0].position, facts[1].position], [0, 1]);
+        assert_eq!(
+            [facts[0].fingerprint, facts[1].fingerprint],
+            [a.cert, b.cert].map(|c| Fingerprint::of(&c))
+        );
+        assert_eq!(facts[1].names, ["localhost", "127.0.0.1", "::1", "b.test"]);
+    }
+}

@@ -9,9 +9,9 @@
 
 pub mod development;
 mod error;
+mod file;
 pub mod fingerprint;
 pub mod inspect;
-mod keep;
 pub mod load;
 pub mod local;
 mod reload;

@@ -76,3 +76,92 @@ impl<'a> PemFile<'a> {
 
 /// The label of a PKCS#8 key under a passphrase (RFC 7468, section 11).
 const ENCRYPTED_KEY: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::SystemTime};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::development::{Made, make};
+
+    fn made() -> Made {
+        make(&[], SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000)).unwrap()
+    }
+
+    /// Tries a pair of files with this content, which are called `chain` and `key`.
+    fn load(cert: &str, key: &str) -> (Result<CertifiedKey, Error>, PathBuf, PathBuf, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let (cert_path, key_path) = (dir.path().join("chain"), dir.path().join("key"));
+        fs::write(&cert_path, cert).unwrap();
+        fs::write(&key_path, key).unwrap();
+        (pair(&cert_path, &key_path), cert_path, key_path, dir)
+    }
+
+    fn refused(cert: &str, key: &str) -> (Error, String) {
+        let (result, _, _, dir) = load(cert, key);
+        let error = result.expect_err("it should be refused");
+        let text = error.to_string().replace(&format!("{}/", dir.path().display()), "");
+        (error, text)
+    }
+
+    #[test]
+    fn a_chain_keeps_its_order() {
+        let (own, other) = (made(), made());
+        let chain = load(&(own.cert_pem.clone() + &other.cert_pem), &own.key_pem).0.unwrap();
+        assert_eq!(chain.cert, [own.cert, other.cert]);
+    }
+
+    #[test]
+    fn both_may_stand_in_one_file() {
+        let made = made();
+        let both = made.key_pem.clone() + &made.cert_pem;
+        assert_eq!(load(&both, &both).0.unwrap().cert, [made.cert]);
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let (own, other) = (made(), made());
+        let (error, text) = refused(&own.cert_pem, &other.key_pem);
+        assert!(matches!(error, Error::Mismatch { .. }));
+        assert!(text.starts_with("the private key in key does not belong to the first certificate in chain"));
+        // A chain the wrong way round is the same mistake.
+        let upside_down = other.cert_pem.clone() + &own.cert_pem;
+        assert!(matches!(refused(&upside_down, &own.key_pem).0, Error::Mismatch { .. }));
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let made = made();
+        let (cert, key) = (made.cert_pem.as_str(), made.key_pem.as_str());
+        let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        let no_der = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+        let no_key = "-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n";
+        let cut = cert.len() - 40;
+        for (cert, key, expected) in [
+            ("", key, "chain holds no PEM certificate"),
+            (key, key, "chain holds no PEM certificate"),
+            (&cert[..cut], key, "chain is not well-formed PEM"),
+            (no_der, key, "the certificate in chain cannot be understood"),
+            (cert, "", "key holds no PEM private key"),
+            (cert, cert, "key holds no PEM private key"),
+            (cert, &key[..100], "key is not well-formed PEM"),
+            (cert, no_key, "the private key in key cannot be used"),
+            (cert, &encrypted, "the private key in key is encrypted"),
+        ] {
+            let text = refused(cert, key).1;
+            assert!(text.starts_with(expected), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let made = made();
+        let (_, cert, key, dir) = load(&made.cert_pem, &made.key_pem);
+        let nowhere = dir.path().join("nowhere");
+        for (cert, key) in [(&nowhere, &key), (&cert, &nowhere)] {
+            assert!(matches!(pair(cert, key), Err(Error::Read { path, .. }) if path == nowhere));
+        }
+    }
+}

@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::{
     Error, Fingerprint,
-    keep::{self, Readers},
+    file::{self, Readers},
     load::PemFile,
 };
 
@@ -48,9 +48,9 @@ pub fn announce_in(dir: &Path, port: u16, cert: &CertificateDer<'_>) -> Result<A
     // PEM readers skip what stands outside the sections. The mark is another one at every call, so that a server
     // that goes away leaves the file of its successor, which may well use the same certificate.
     let mark = RandomState::new().hash_one(port);
-    let content = format!("Dunlin server on port {port}, {mark:016x}\n{}", keep::pem(cert));
+    let content = format!("Dunlin server on port {port}, {mark:016x}\n{}", file::pem(cert));
     let path = path(dir, port);
-    keep::write(&path, content.as_bytes(), Readers::Everybody)?;
+    file::write(&path, content.as_bytes(), Readers::Everybody)?;
     Ok(Announcement { path, content })
 }
 
@@ -91,4 +91,57 @@ impl Drop for Announcement {
 
 fn path(dir: &Path, port: u16) -> PathBuf {
     dir.join(format!("{port}.pem"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn cert() -> CertificateDer<'static> {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        crate::development::make(&[], now).unwrap().cert
+    }
+
+    #[test]
+    fn what_is_announced_is_found_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("local");
+        assert_eq!(find_in(&folder, 4433), None);
+        let cert = cert();
+        let announcement = announce_in(&folder, 4433, &cert).unwrap();
+        assert_eq!(find_in(&folder, 4433), Some(Fingerprint::of(&cert)));
+        assert_eq!(find_in(&folder, 4434), None);
+        drop(announcement);
+        assert_eq!(find_in(&folder, 4433), None);
+    }
+
+    #[test]
+    fn a_successor_stays_even_with_the_same_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let cert = cert();
+        let old = announce_in(dir.path(), 4433, &cert).unwrap();
+        let _new = announce_in(dir.path(), 4433, &cert).unwrap();
+        drop(old);
+        assert_eq!(find_in(dir.path(), 4433), Some(Fingerprint::of(&cert)));
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_found() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("4433.pem"), "nonsense").unwrap();
+        assert_eq!(find_in(dir.path(), 4433), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_folder_is_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("local");
+        let _announcement = announce_in(&folder, 4433, &cert()).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&path(&folder, 4433))), (0o700, 0o644));
+    }
 }
