@@ -60,8 +60,8 @@ pub fn make(names: &[String], now: SystemTime) -> Result<Made, Error> {
     let mut params = CertificateParams::new(all_names(names)?)?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, "Dunlin development certificate");
-    // Apple's clients ask for the purpose. There is no key usage, and it is no authority: with either, OpenSSL
-    // or rustls would not take the same certificate as its own authority.
+    // Apple's clients ask for the purpose. It is no authority: rustls would not take one as a server's own
+    // certificate, not even from a client that trusts exactly this one.
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let not_before = now - BACKDATED;
     params.not_before = OffsetDateTime::from(not_before);

@@ -23,7 +23,7 @@ pub(crate) enum Readers {
 
 /// Writes the file in one step, through a rename: a crash leaves the old content or the new, never a half.
 pub(crate) fn write(path: &Path, content: &[u8], readers: Readers) -> Result<(), Error> {
-    let dir = path.parent().expect("a file in a folder we chose has a parent");
+    let dir = folder_of(path);
     let write = || -> io::Result<()> {
         create_dir(dir)?;
         // In the same folder, because a rename is only atomic within a file system. Made as 0600.
@@ -40,7 +40,7 @@ pub(crate) fn write(path: &Path, content: &[u8], readers: Readers) -> Result<(),
 /// Holds every other process off the folder's certificates until it is dropped.
 pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let lock = || {
-        path.parent().map_or(Ok(()), create_dir)?;
+        create_dir(folder_of(path))?;
         let file = File::options().create(true).append(true).open(path)?;
         match file.lock() {
             // Some network file systems have no locks. Writes are atomic all the same: without the lock two
@@ -50,6 +50,10 @@ pub(crate) fn lock(path: &Path) -> Result<File, Error> {
         }
     };
     lock().map_err(|source| Error::Write { path: path.into(), source })
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().expect("every file here is named by joining a folder and a name")
 }
 
 /// The certificate as PEM (RFC 7468: lines of 64 characters).

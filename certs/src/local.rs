@@ -33,6 +33,7 @@ pub fn dir() -> Option<PathBuf> {
 }
 
 /// Tells this user's clients which certificate the server on a port uses, until the announcement is dropped.
+/// After a renewal announce again; the earlier announcement can then be dropped at any time.
 ///
 /// # Errors
 /// If there is no folder for it, or it cannot be written.

@@ -90,7 +90,8 @@ impl Live {
     ///
     /// # Errors
     /// As [`open`](Self::open). The old certificate stays in force, and the next call tries again: a pair that is
-    /// only half written when it is read does no harm.
+    /// only half written when it is read does no harm. Until the files are mended every call fails in the same
+    /// way, so a caller who writes a log compares with the last message.
     pub fn refresh(&self, now: SystemTime) -> Result<bool, Error> {
         let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load();
