@@ -1,1 +1,56 @@
-//! Placeholder.
+//! The Rust client of Dunlin: topics that stay joined while the network under them changes.
+//!
+//! ```no_run
+//! use dunlin_client::{Client, JoinOptions, Message};
+//!
+//! # async fn story() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect("dunlin://localhost").await?;
+//! let mut room = client.join("room:42", JoinOptions::default()).await?;
+//! room.push_value("said", "hello").await?;
+//! while let Some(message) = room.next().await {
+//!     match message {
+//!         Message::Event(event) => println!("{}: {}", event.event, event.decode::<String>()?),
+//!         Message::Gap { from, to } => println!("missed {from} to {to}"),
+//!         _ => {}
+//!     }
+//! }
+//! println!("{:?}", room.closed());
+//! # Ok(()) }
+//! ```
+//!
+//! A [`Client`] is a session. It connects by itself, again and again with growing pauses, and is watched through
+//! [`Client::state`]. A [`Channel`] is a membership in one topic. After a loss of the connection it joins again
+//! from the last position it received, so that nothing is missing and nothing comes twice; where the server's
+//! history does not reach back so far, it says so ([`Joined::start`], [`Message::Gap`]). Pushes without an answer
+//! are sent again and applied once.
+//!
+//! Dropping the last handle says goodbye to the server; [`Client::close`] waits for that.
+
+pub mod address;
+mod backoff;
+mod builder;
+mod channel;
+mod client;
+mod info;
+mod link;
+mod member;
+mod message;
+mod sender;
+mod state;
+mod supervisor;
+mod trust;
+
+pub use backoff::Backoff;
+pub use builder::{Builder, ConnectError};
+pub use channel::{Channel, JoinError, JoinOptions};
+pub use client::Client;
+pub use dunlin_certs::Fingerprint;
+pub use dunlin_proto::{
+    Code, Limits, Position, Topic,
+    frame::channel::{Delivery, Start},
+};
+pub use info::ConnectionInfo;
+pub use message::{Event, Joined, Message, Reply};
+pub use sender::{PushError, PushHandle, Sender};
+pub use state::{Closed, State};
+pub use trust::Trust;

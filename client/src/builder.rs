@@ -1,0 +1,133 @@
+//! Setting up a client.
+
+use std::time::Duration;
+
+use crate::{
+    Backoff, Client, Closed, Code, State, Trust,
+    address::{Address, UrlError},
+    client,
+};
+
+/// The settings of a client, and the ways to start it.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `connect` or `open`"]
+pub struct Builder {
+    pub(crate) address: Address,
+    pub(crate) trust: Trust,
+    pub(crate) keep_alive: Duration,
+    pub(crate) agent: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) token: Option<String>,
+    pub(crate) backoff: Backoff,
+}
+
+/// Why a client could not be connected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is not one that can be dialled.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The server, or its certificate's check, said no for good.
+    #[error("cannot connect: {0}")]
+    Closed(#[from] Closed),
+    /// No server answered in time.
+    #[error("no server answered at {url} within {} s: {problem}", after.as_secs())]
+    Unreachable {
+        /// Where one was looked for.
+        url: String,
+        /// How long, in all attempts together.
+        after: Duration,
+        /// Why the last attempt failed, and what to look at.
+        problem: String,
+    },
+}
+
+impl ConnectError {
+    /// The server's code, if it was the server that said no.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Closed(closed) => closed.code,
+            _ => None,
+        }
+    }
+}
+
+impl Builder {
+    pub(crate) fn new(url: &str) -> Result<Self, UrlError> {
+        Ok(Self {
+            address: url.parse()?,
+            trust: Trust::default(),
+            keep_alive: Duration::from_secs(25),
+            agent: concat!("dunlin-client/", env!("CARGO_PKG_VERSION")).into(),
+            connect_timeout: Duration::from_secs(10),
+            token: None,
+            backoff: Backoff::default(),
+        })
+    }
+
+    /// What the server's certificate is checked against; [`Trust::Auto`] unless set.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// How often a quiet connection is kept awake in the NATs on its way, and checked for life; 25 s unless set.
+    pub fn keep_alive(mut self, every: Duration) -> Self {
+        self.keep_alive = every;
+        self
+    }
+
+    /// Name and version of the application, for the server's logs.
+    pub fn agent(mut self, agent: impl Into<String>) -> Self {
+        self.agent = agent.into();
+        self
+    }
+
+    /// How long [`Builder::connect`] waits for a server; 10 s unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The token to present, where the server asks for one.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// How attempts are spaced.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Starts the client without waiting for a connection. Must be called in a tokio runtime.
+    #[must_use]
+    pub fn open(self) -> Client {
+        client::start(self)
+    }
+
+    /// Starts the client and waits for the server's welcome.
+    ///
+    /// # Errors
+    /// If the server says no for good, or none is reached in time.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        let (url, after) = (self.address.to_string(), self.connect_timeout);
+        let client = self.open();
+        let mut state = client.state();
+        let settled = state.wait_for(|state| matches!(state, State::Online { .. } | State::Closed(_)));
+        match tokio::time::timeout(after, settled).await {
+            Ok(Ok(state)) => match &*state {
+                State::Closed(closed) => return Err(closed.clone().into()),
+                _ => {}
+            },
+            Ok(Err(_)) => return Err(Closed::by_us().into()),
+            Err(_) => {
+                let problem = client.problem().unwrap_or_else(|| "no answer to any packet".into());
+                return Err(ConnectError::Unreachable { url, after, problem });
+            }
+        }
+        Ok(client)
+    }
+}
