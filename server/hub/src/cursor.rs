@@ -1,0 +1,140 @@
+//! A subscriber: a place in a topic's log.
+
+use crate::{lock, topic};
+use bytes::Bytes;
+use dunlin_proto::Position;
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+/// Where a subscriber begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the next event.
+    Now,
+    /// With the event after this position, as one who saw everything up to it.
+    After(Position),
+    /// With the oldest event that history holds.
+    Oldest,
+}
+
+/// Which events a subscriber wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Every one.
+    All,
+    /// Only those after which none of the same key has come, as far as the log knows at the time of reading: the
+    /// latest state, however slow the reader. In the order of their offsets.
+    Latest,
+}
+
+/// How the beginning relates to the position asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// No position was asked for.
+    Live,
+    /// Everything after the position is there, and is delivered to a reader that keeps up.
+    Recovered,
+    /// History does not cover the position, or it is of another epoch or in the future. Never a part: the cursor
+    /// stands at the tail.
+    Lost,
+}
+
+/// Bounds on one batch. The first frame is always taken, whatever its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Most frames.
+    pub frames: usize,
+    /// Most bytes, as the sum of the frames' lengths.
+    pub bytes: usize,
+}
+
+/// What a reader gets next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Batch {
+    /// At least one frame, oldest first.
+    Events(Vec<Bytes>),
+    /// The reader was slower than the log is long: these are gone, and it goes on with the next.
+    ///
+    /// For [`Order::All`] every event in the range is missing and no other is. For [`Order::Latest`] the last one in
+    /// the range was the latest of its key when the log lost it; the others are gone too, whether or not they were.
+    Gap {
+        /// First missing offset.
+        from: u64,
+        /// Last missing offset, inclusive.
+        to: u64,
+    },
+    /// The broker began a new epoch: what follows comes after this position.
+    Restarted(Position),
+}
+
+/// A reader of one topic. It has no queue: it pins the frames of the batch in hand and nothing else, and nobody waits
+/// for it. Dropping it ends the subscription.
+pub struct Cursor {
+    topic: Arc<topic::Shared>,
+    position: Position,
+    order: Order,
+    outcome: Outcome,
+}
+
+impl Cursor {
+    /// Registers a reader. `log` is the topic's, locked while `position` is found and until the reader counts.
+    pub(crate) fn new(
+        topic: Arc<topic::Shared>,
+        _log: &crate::log::Log,
+        position: Position,
+        order: Order,
+        outcome: Outcome,
+    ) -> Self {
+        topic.bell.enter();
+        topic.counters.readers.fetch_add(1, Relaxed);
+        Self { topic, position, order, outcome }
+    }
+
+    /// Where it stands: everything up to here was read, or named in a gap.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How the subscription began.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Waits until [`read`](Self::read) has something. Safe to drop and to call again.
+    ///
+    /// Returns soon only while somebody runs [`Hub::drive`](crate::Hub::drive).
+    pub async fn ready(&mut self) {
+        self.topic.bell.wait(|| lock(&self.topic.log).tail() != self.position).await;
+    }
+
+    /// Takes what comes next, `None` if there is nothing yet.
+    pub fn read(&mut self, limit: Limit) -> Option<Batch> {
+        let (batch, position) = lock(&self.topic.log).read(self.position, self.order, limit)?;
+        self.position = position;
+        if let Batch::Gap { .. } = batch {
+            self.topic.counters.gaps.add(1);
+        }
+        Some(batch)
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.topic.bell.leave();
+        self.topic.counters.readers.fetch_sub(1, Relaxed);
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor")
+            .field("topic", &self.topic.name)
+            .field("position", &self.position)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! Paced wake-ups: readers are woken sixteen at a time.
+//!
+//! A round over all readers of a topic takes a while; messages pile up in the log meanwhile, and the readers whose
+//! turn comes later take them in one batch. So batches form by themselves, without a timer, and the more so the
+//! higher the load. Waking everyone at once collapses above 100,000 deliveries a second on one core (measured).
+
+use crate::lock;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire},
+    },
+    task::Poll,
+};
+use tokio::sync::{Notify, futures::Notified};
+
+/// Readers woken before the driver lets them run. 8 to 32 measure the same, 64 is already too many.
+const WAKES: usize = 16;
+
+/// Where the readers of one topic wait.
+///
+/// Why none of them sleeps past an event. A reader is in the queue of `waiting` *before* it looks at the log
+/// ([`Bell::wait`]). If it sees nothing there, the event is appended later, and its round begins later still. Then
+/// the queue is no longer than the number of readers, each of whom waits at most once; it is served from the front,
+/// and those who come back during the round line up behind. So as many wake-ups as there are readers when the round
+/// begins reach everyone who was waiting then. A wake-up too many costs its receiver one look at the log.
+///
+/// Whatever a reader or publisher did before its last call here is seen by the round that follows: `queued` is only
+/// ever swapped, so that publishers and drivers read each other's writes.
+#[derive(Default)]
+pub(crate) struct Bell {
+    waiting: Notify,
+    readers: AtomicUsize,
+    /// How often the log has changed.
+    changes: AtomicU64,
+    /// Whether the topic is in [`Fanout::rounds`], or in the hands of a driver.
+    queued: AtomicBool,
+}
+
+impl Bell {
+    /// Counts a reader in. To be called under the lock of the log, so that no event comes between this and the look
+    /// at the log that tells the reader where it stands.
+    pub(crate) fn enter(&self) {
+        self.readers.fetch_add(1, AcqRel);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.readers.fetch_sub(1, AcqRel);
+    }
+
+    pub(crate) fn readers(&self) -> usize {
+        self.readers.load(Acquire)
+    }
+
+    /// Waits until `is_ready`, which looks at the log. Can be dropped and called again at any time.
+    pub(crate) async fn wait(&self, is_ready: impl Fn() -> bool) {
+        while !is_ready() {
+            let mut rung = pin!(self.waiting.notified());
+            Notified::enable(rung.as_mut());
+            if is_ready() {
+                return;
+            }
+            rung.await;
+        }
+    }
+}
+
+/// A pass over all readers of one topic.
+struct Round {
+    bell: Arc<Bell>,
+    /// What is still to be done, once the round has begun.
+    rest: Option<Rest>,
+}
+
+struct Rest {
+    wakes: usize,
+    /// The changes that the round tells of.
+    changes: u64,
+}
+
+/// The topics whose readers are to be woken, each at most once.
+#[derive(Default)]
+pub(crate) struct Fanout {
+    rounds: Mutex<VecDeque<Round>>,
+    /// Wakes one driver.
+    work: Notify,
+}
+
+impl Fanout {
+    /// Has all readers of a topic look at its log. To be called after the log has changed.
+    pub(crate) fn ring(&self, bell: &Arc<Bell>) {
+        bell.changes.fetch_add(1, AcqRel);
+        // Who is not counted yet looks at the log before waiting.
+        if bell.readers() > 0 && !bell.queued.swap(true, AcqRel) {
+            self.enqueue(Round { bell: bell.clone(), rest: None });
+            self.work.notify_one();
+        }
+    }
+
+    /// Wakes readers for ever. Any number may run at once, and any may be dropped at any time.
+    pub(crate) async fn drive(&self) {
+        let _successor = Successor(&self.work);
+        loop {
+            while self.turn() {
+                yield_once().await;
+            }
+            let mut work = pin!(self.work.notified());
+            // As for the readers: first line up, then look.
+            Notified::enable(work.as_mut());
+            if lock(&self.rounds).is_empty() {
+                work.await;
+            }
+        }
+    }
+
+    /// Wakes [`WAKES`] readers, of the topics that are next in line. False if there was nothing to do.
+    fn turn(&self) -> bool {
+        let mut budget = WAKES;
+        while budget > 0 {
+            let next = lock(&self.rounds).pop_front();
+            let Some(mut round) = next else { return budget < WAKES };
+            // Changes before readers: who enters in between has seen the log as it is now.
+            let rest = round.rest.get_or_insert_with(|| Rest {
+                changes: round.bell.changes.load(Acquire),
+                wakes: round.bell.readers(),
+            });
+            let wakes = rest.wakes.min(budget);
+            for _ in 0..wakes {
+                round.bell.waiting.notify_one();
+            }
+            rest.wakes -= wakes;
+            // A topic without readers is not free either, so that a turn always ends.
+            budget -= wakes.max(1);
+            if rest.wakes > 0 {
+                self.enqueue(round);
+            } else {
+                let told = rest.changes;
+                self.finish(round.bell, told);
+            }
+        }
+        true
+    }
+
+    /// Ends a round; another one follows if the log has changed meanwhile.
+    fn finish(&self, bell: Arc<Bell>, told: u64) {
+        bell.queued.swap(false, AcqRel);
+        // A publisher that found the topic queued until just now relies on this look.
+        if bell.changes.load(Acquire) != told && !bell.queued.swap(true, AcqRel) {
+            self.enqueue(Round { bell, rest: None });
+        }
+    }
+
+    fn enqueue(&self, round: Round) {
+        lock(&self.rounds).push_back(round);
+    }
+}
+
+/// A driver that goes away in the middle of its work wakes another one to go on with it.
+struct Successor<'a>(&'a Notify);
+
+impl Drop for Successor<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Lets every task run that is ready, once.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

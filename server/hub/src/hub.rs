@@ -1,0 +1,262 @@
+//! The hub: topics, publishing and subscribing.
+
+use crate::{
+    Broker, Config, Cursor, Feed, Message, Order, Outcome, Published, Start, Usage,
+    broker::{Unavailable, local::Local},
+    budget::{Budget, water_level},
+    fanout::Fanout,
+    lock,
+    log::Log,
+    topic,
+    usage::Counters,
+};
+use bytes::Bytes;
+use dunlin_proto::{Position, Topic};
+use std::sync::{
+    Arc, Mutex, Weak,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// Makes the frame that every subscriber's stream will carry, from an event's position, its time in milliseconds
+/// since the Unix epoch, and the message. Called once per event.
+///
+/// The frame is kept as it is: one that is cut out of a larger buffer keeps all of that buffer in memory.
+pub type Encode = fn(Position, u64, &Message) -> Bytes;
+
+/// All topics of this node. Times are in milliseconds since the Unix epoch; those of the caller's clock are good
+/// enough, also if it jumps.
+pub struct Hub {
+    /// For the feeds, which must not keep the hub alive.
+    me: Weak<Self>,
+    config: Config,
+    pub(crate) encode: Encode,
+    broker: Arc<dyn Broker>,
+    topics: topic::Table,
+    memory: Arc<Budget>,
+    /// Held by the one who makes room.
+    reclaiming: Mutex<()>,
+    pub(crate) fanout: Fanout,
+    counters: Arc<Counters>,
+    /// When the last sweep was.
+    swept: AtomicU64,
+}
+
+/// Why a publish failed. Nothing was published, unless the broker became unavailable on the way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The topic is new, and there are as many as there may be ([`Config::topics`]).
+    #[error("there are too many topics")]
+    TopicLimit,
+    /// The broker did not take the event, or did not say so. Repeating it with the same id is safe.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a subscription failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The topic is new, and there are as many as there may be ([`Config::topics`]).
+    #[error("there are too many topics")]
+    TopicLimit,
+    /// The broker did not attach the topic, or did not answer for its history.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<SubscribeError> for PublishError {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::TopicLimit => Self::TopicLimit,
+            SubscribeError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl Hub {
+    /// A hub with the in-process broker. Each log that begins takes the next epoch: `first_epoch` is to be random, in
+    /// `1..2^52`, so that positions from an earlier life of the process are recognised as such.
+    ///
+    /// # Panics
+    /// `first_epoch` is outside that range.
+    #[must_use]
+    pub fn new(config: Config, encode: Encode, first_epoch: u64) -> Arc<Self> {
+        Self::with_broker(config, encode, Arc::new(Local::new(config.dedup, first_epoch)))
+    }
+
+    /// A hub whose events come from a broker; [`Config::dedup`] is then the broker's affair.
+    #[must_use]
+    pub fn with_broker(config: Config, encode: Encode, broker: Arc<dyn Broker>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            config,
+            encode,
+            broker,
+            topics: topic::Table::new(config.topics),
+            memory: Budget::new(config.memory),
+            reclaiming: Mutex::default(),
+            fanout: Fanout::default(),
+            counters: Arc::default(),
+            swept: AtomicU64::new(0),
+        })
+    }
+
+    /// Publishes a message. With an id that the broker remembers, this changes nothing and answers with the position
+    /// of the first publish.
+    ///
+    /// # Errors
+    /// There are too many topics, or the broker cannot be reached. If this is dropped, the message is published or
+    /// not.
+    pub async fn publish(
+        &self,
+        topic: &Topic,
+        message: Message,
+        now: u64,
+    ) -> Result<Published, PublishError> {
+        let topic = self.open(topic, now).await?;
+        let line = topic.line.get().expect("an open topic is attached");
+        let published = line.publish(message, now).await?;
+        let counter = if published.duplicate { &self.counters.duplicates } else { &self.counters.published };
+        counter.add(1);
+        Ok(published)
+    }
+
+    /// Subscribes to a topic. What the cursor has to say about the position asked for is its
+    /// [`outcome`](Cursor::outcome).
+    ///
+    /// # Errors
+    /// There are too many topics, or the broker cannot be reached.
+    pub async fn subscribe(
+        &self,
+        topic: &Topic,
+        start: Start,
+        order: Order,
+        now: u64,
+    ) -> Result<Cursor, SubscribeError> {
+        let topic = self.open(topic, now).await?;
+        self.fetch_history(&topic, start, order, now).await?;
+        let log = lock(&topic.log);
+        let (position, outcome) = match start {
+            Start::Now => (log.tail(), Outcome::Live),
+            Start::Oldest => (log.oldest(order, now), Outcome::Live),
+            Start::After(position) if log.covers(position, order, now) => (position, Outcome::Recovered),
+            Start::After(_) => (log.tail(), Outcome::Lost),
+        };
+        Ok(Cursor::new(topic.clone(), &log, position, order, outcome))
+    }
+
+    /// Wakes readers whose topics have news, a few at a time. Never returns. Each worker of the server runs one: any
+    /// number may run at once, and any may be dropped at any time; with none, nobody is woken.
+    pub async fn drive(&self) {
+        self.fanout.drive().await;
+    }
+
+    /// Expires events by age and drops idle topics: those without readers, events, or ids to remember. Should be
+    /// called about once a second. Takes time in proportion to the number of topics.
+    pub fn sweep(&self, now: u64) {
+        self.swept.store(now, Relaxed);
+        self.counters.dropped.add(self.topics.expire(now));
+    }
+
+    /// What the hub holds and has done.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        Usage {
+            topics: self.topics.len(),
+            bytes: self.memory.used(),
+            readers: self.counters.readers.load(Relaxed),
+            published: self.counters.published.get(),
+            duplicates: self.counters.duplicates.get(),
+            evicted: self.counters.evicted.get(),
+            gaps: self.counters.gaps.get(),
+            dropped: self.counters.dropped.get(),
+        }
+    }
+
+    /// The topic, attached to the broker.
+    async fn open(&self, name: &Topic, now: u64) -> Result<Arc<topic::Shared>, SubscribeError> {
+        let topic = match self.topics.get(name) {
+            Some(topic) => topic,
+            None => self.create(name, now).ok_or(SubscribeError::TopicLimit)?,
+        };
+        topic
+            .line
+            .get_or_try_init(|| async {
+                let line =
+                    self.broker.attach(name, Feed::new(self.me.clone(), Arc::downgrade(&topic))).await?;
+                let has_begun = lock(&topic.log).tail().epoch != 0;
+                has_begun
+                    .then_some(line)
+                    .ok_or_else(|| Unavailable("it did not say where the topic is".into()))
+            })
+            .await?;
+        Ok(topic)
+    }
+
+    fn create(&self, name: &Topic, now: u64) -> Option<Arc<topic::Shared>> {
+        let make = || {
+            let log = Log::new(self.config.retention, self.memory.share());
+            topic::Shared::new(name.clone(), log, self.counters.clone())
+        };
+        self.topics.get_or_insert(name, make).or_else(|| {
+            // Looking for idle ones costs too much to do it for every topic that is refused.
+            let is_due = now.abs_diff(self.swept.load(Relaxed)) >= 1000;
+            if is_due {
+                self.sweep(now);
+            }
+            is_due.then(|| self.topics.get_or_insert(name, make)).flatten()
+        })
+    }
+
+    /// Asks the broker for what the log lacks, if the subscriber wants more than it has.
+    async fn fetch_history(
+        &self,
+        topic: &topic::Shared,
+        start: Start,
+        order: Order,
+        now: u64,
+    ) -> Result<(), SubscribeError> {
+        let (tail, head, is_covered) = {
+            let log = lock(&topic.log);
+            (log.tail(), log.head(), matches!(start, Start::After(p) if log.covers(p, order, now)))
+        };
+        let after = match start {
+            Start::Oldest => 0,
+            Start::After(position) if position.epoch == tail.epoch && !is_covered => position.offset,
+            _ => return Ok(()),
+        };
+        if after >= head {
+            return Ok(());
+        }
+        let line = topic.line.get().expect("an open topic is attached");
+        let history = line.history(after, head, self.config.retention).await?;
+        let encode = |event: crate::broker::Event| {
+            self.record(Position::new(tail.epoch, event.offset), event.at, event)
+        };
+        let records = history.events.into_iter().map(encode).collect();
+        let mut log = lock(&topic.log);
+        if log.tail().epoch == tail.epoch {
+            log.prepend(history.after, head, records);
+            log.trim(now, topic.window());
+        }
+        drop(log);
+        self.reclaim();
+        Ok(())
+    }
+
+    /// Makes room if all logs together take too much: the longest lose their oldest events.
+    pub(crate) fn reclaim(&self) {
+        if self.memory.used() <= self.memory.limit() {
+            return;
+        }
+        let _only_one = lock(&self.reclaiming);
+        // Whoever waited for the lock mostly finds the work done.
+        if self.memory.used() <= self.memory.limit() {
+            return;
+        }
+        let topics = self.topics.all();
+        let sizes = topics.iter().map(|topic| lock(&topic.log).bytes()).collect();
+        let level = water_level(sizes, self.memory.limit() / 8 * 7);
+        let evicted = topics.iter().map(|topic| lock(&topic.log).trim_to(level)).sum();
+        self.counters.evicted.add(evicted);
+    }
+}

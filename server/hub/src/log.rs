@@ -1,0 +1,220 @@
+//! One topic's log: the newest events as encoded frames, oldest first.
+
+mod read;
+
+use crate::{
+    budget::Share,
+    config::{Retention, is_younger},
+};
+use bytes::Bytes;
+use dunlin_proto::Position;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What an event costs beyond its frame and key: its [`Entry`], its place in the index of keys, the allocators' share.
+pub(crate) const OVERHEAD: usize = 192;
+
+/// What live readers have to catch up in, however little history is retained.
+pub(crate) const LIVE: Retention = Retention { count: 256, bytes: 256 * 1024, age: Duration::from_secs(10) };
+
+/// A log. Pure: time comes in, and who reads is known elsewhere.
+///
+/// Offsets rise but need not be dense. Of the events up to `tail`, the log holds exactly those after `head`.
+pub(crate) struct Log {
+    retention: Retention,
+    /// Where the epoch began here.
+    origin: Position,
+    /// Where the epoch before it ended, if there was one.
+    ended: Option<Position>,
+    /// Events up to and including this offset are gone.
+    head: u64,
+    /// The last event that is gone although none of the same key had come after it.
+    lost: u64,
+    /// The newest event.
+    tail: u64,
+    entries: VecDeque<Entry>,
+    /// The newest offset of each key among the entries.
+    newest: HashMap<Key, u64>,
+    /// Where the next [`Entry::start`] stands.
+    end: u64,
+    share: Share,
+}
+
+pub(crate) type Key = Option<Arc<str>>;
+
+/// An event on its way into a log.
+pub(crate) struct Record {
+    pub(crate) offset: u64,
+    pub(crate) at: u64,
+    pub(crate) key: Key,
+    pub(crate) frame: Bytes,
+}
+
+struct Entry {
+    record: Record,
+    /// Whether there is a newer entry of the same key.
+    superseded: bool,
+    /// What all events before this one cost. Only differences count: those that a broker's history puts in front
+    /// continue below 0, wrapping.
+    start: u64,
+}
+
+impl Record {
+    /// Bytes that the event takes, as they are accounted.
+    pub(crate) fn cost(&self) -> usize {
+        self.frame.len() + self.key.as_ref().map_or(0, |key| key.len()) + OVERHEAD
+    }
+}
+
+impl Log {
+    /// A log that has yet to [`begin`](Self::begin).
+    pub(crate) fn new(retention: Retention, share: Share) -> Self {
+        Self {
+            retention,
+            origin: Position::new(0, 0),
+            ended: None,
+            head: 0,
+            lost: 0,
+            tail: 0,
+            entries: VecDeque::new(),
+            newest: HashMap::new(),
+            end: 0,
+            share,
+        }
+    }
+
+    /// Starts over, in another epoch; or goes on after a hole, in the same.
+    pub(crate) fn begin(&mut self, position: Position) {
+        if position.epoch != self.origin.epoch {
+            self.ended = (self.origin.epoch != 0).then(|| self.tail());
+            self.origin = position;
+        }
+        self.skip_to(position.offset);
+        self.tail = position.offset;
+    }
+
+    /// Adds the newest event. `previous` is the offset of the one before it in the topic: if that is not the log's
+    /// tail, the events between are missing, and the log cannot hold anything before the hole.
+    pub(crate) fn append(&mut self, record: Record, previous: u64, window: Option<Retention>) {
+        if previous > self.tail {
+            self.skip_to(previous);
+        }
+        self.tail = record.offset;
+        let at = record.at;
+        if let Some(old) = self.newest.insert(record.key.clone(), record.offset) {
+            let old = self.entries.partition_point(|entry| entry.record.offset < old);
+            self.entries[old].superseded = true;
+        }
+        let cost = record.cost();
+        self.share.take(cost);
+        self.entries.push_back(Entry { record, superseded: false, start: self.end });
+        self.end = self.end.wrapping_add(cost as u64);
+        self.trim(at, window);
+    }
+
+    /// Adds what a broker's history holds in front: all events after `after`, up to and including `to`.
+    pub(crate) fn prepend(&mut self, after: u64, to: u64, records: Vec<Record>) {
+        // The log may have lost more since the history was asked for, or got it from another subscriber's question.
+        if to < self.head || after >= self.head {
+            return;
+        }
+        let known = self.head;
+        for mut record in records.into_iter().rev().filter(|record| record.offset <= known) {
+            let cost = record.cost();
+            self.share.take(cost);
+            let (start, at) = match self.entries.front() {
+                Some(next) => (next.start, next.record.at),
+                None => (self.end, record.at),
+            };
+            record.at = record.at.min(at);
+            let superseded = self.newest.contains_key(&record.key);
+            if !superseded {
+                self.newest.insert(record.key.clone(), record.offset);
+            }
+            self.entries.push_front(Entry { record, superseded, start: start.wrapping_sub(cost as u64) });
+        }
+        self.head = after;
+        self.lost = self.lost.min(after);
+    }
+
+    /// Lets go of what is beyond the retention and, if there are live readers, beyond their window as well.
+    pub(crate) fn trim(&mut self, now: u64, window: Option<Retention>) {
+        while let Some(oldest) = self.entries.front() {
+            let kept_for_readers = |window: Retention| {
+                let only = self.entries.len() == 1 && is_younger(oldest.record.at, now, window.age);
+                only || self.is_within(0, &window, now)
+            };
+            if self.is_within(0, &self.retention, now) || window.is_some_and(kept_for_readers) {
+                break;
+            }
+            self.pop();
+        }
+        self.shrink();
+    }
+
+    /// Lets go of the oldest events until no more than `bytes` are taken. How many those are.
+    pub(crate) fn trim_to(&mut self, bytes: usize) -> usize {
+        let before = self.entries.len();
+        while self.bytes() > bytes {
+            self.pop();
+        }
+        self.shrink();
+        before - self.entries.len()
+    }
+
+    /// The newest position.
+    pub(crate) fn tail(&self) -> Position {
+        Position::new(self.origin.epoch, self.tail)
+    }
+
+    /// Bytes taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.share.amount()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Events up to and including this offset are gone.
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Whether the entry and all after it are within the bounds.
+    fn is_within(&self, index: usize, bounds: &Retention, now: u64) -> bool {
+        let entry = &self.entries[index];
+        self.entries.len() - index <= bounds.count
+            && self.end.wrapping_sub(entry.start) <= bounds.bytes as u64
+            && is_younger(entry.record.at, now, bounds.age)
+    }
+
+    fn pop(&mut self) {
+        let Some(Entry { record, superseded, .. }) = self.entries.pop_front() else { return };
+        self.share.give_back(record.cost());
+        self.head = record.offset;
+        if !superseded {
+            self.lost = record.offset;
+            self.newest.remove(&record.key);
+        }
+    }
+
+    fn skip_to(&mut self, offset: u64) {
+        self.entries.clear();
+        self.newest.clear();
+        self.share.give_back(self.share.amount());
+        self.head = offset;
+        self.lost = offset;
+    }
+
+    /// Gives back what a burst has left behind.
+    fn shrink(&mut self) {
+        if self.entries.capacity() > 64 && self.entries.capacity() / 4 > self.entries.len() {
+            self.entries.shrink_to(self.entries.len() * 2);
+            self.newest.shrink_to(self.newest.len() * 2);
+        }
+    }
+}
