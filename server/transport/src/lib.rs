@@ -1,1 +1,38 @@
-//! Placeholder.
+//! How bytes reach Dunlin: connections, streams and datagrams, whatever carries them.
+//!
+//! A [`Connection`] opens and accepts bidirectional [streams](SendStream), sends datagrams, and ends with a code.
+//! It behaves the same over native QUIC (ALPN [`ALPN`]) and in memory; one suite of tests runs over both. Servers
+//! get connections from a [`Listener`], clients from a [`Dialer`]; [`Listener::memory`] joins the two without a
+//! socket, and [`pair`] makes two connected ends.
+//!
+//! The crate knows no topics and no frames. A new transport is a file beside `quic.rs` and a variant in the
+//! `Inner` enums of `connection.rs`, `stream.rs` and `listener.rs`: concrete types, so that nothing is boxed on
+//! the way of a message.
+//!
+//! A server is built of workers: current-thread runtimes that own a [`Listener`] each. What they must have in
+//! common ([`Keys`], [`SharedTicketStore`]) is handed to each by clone; nothing here is global.
+
+mod connection;
+mod connection_id;
+mod dial;
+mod endpoint;
+mod error;
+mod handshake;
+mod keys;
+mod listener;
+mod memory;
+mod quic;
+mod socket;
+mod stream;
+mod tls;
+
+pub use connection::{Connection, EarlyData, Kind, Stats};
+pub use dial::{ClientConfig, DialError, Dialer};
+pub use endpoint::{BindError, ServerConfig};
+pub use error::{ConnectionError, ReadError, SendDatagramError, WriteError};
+pub use keys::{KeyError, Keys};
+pub use listener::{Incoming, Listener};
+pub use memory::{MemoryDialer, pair};
+pub use socket::Buffers;
+pub use stream::{RecvStream, SendStream};
+pub use tls::{ALPN, SharedTicketStore, provider};

@@ -1,0 +1,250 @@
+//! A connection: streams, datagrams and an end with a code, whatever carries it.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
+
+use crate::{
+    ConnectionError, RecvStream, SendDatagramError, SendStream,
+    memory::{self, Handle},
+    quic,
+};
+
+/// A connection to a peer; clones are handles to the same one.
+///
+/// When the last handle and the last stream are dropped the connection closes with code 0.
+#[derive(Clone, Debug)]
+pub struct Connection(pub(crate) Inner);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Inner {
+    Quic(quic::Connection),
+    Memory(Handle),
+}
+
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Native QUIC.
+    Quic,
+    /// Memory of this process, for tests.
+    Memory,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Quic => "quic",
+            Self::Memory => "memory",
+        })
+    }
+}
+
+/// What became of the data that a client sends in its first flight (0-RTT, RFC 8446, 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyData {
+    /// None was possible: there was no ticket. A server, which is not told, always sees this.
+    NotUsed,
+    /// The server took it.
+    Accepted,
+    /// The server did not take it: all streams opened so far are void and must be opened again, on the same
+    /// connection.
+    Rejected,
+}
+
+/// The condition of the path, and what went over it.
+///
+/// In memory there is no path: its figures are zero and the largest datagram, bytes are those of streams and
+/// datagrams, and lost packets are datagrams that found the queue full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Round trip time, smoothed. After a long outage with a change of address it can be far too large.
+    pub rtt: Duration,
+    /// Bytes that may be in flight.
+    pub congestion_window: u64,
+    /// Largest UDP payload in bytes that fits the path.
+    pub mtu: u16,
+    /// Packets declared lost, without MTU probes.
+    pub lost_packets: u64,
+    /// Packets sent on this path.
+    pub sent_packets: u64,
+    /// Bytes of UDP payload received.
+    pub received_bytes: u64,
+    /// Bytes of UDP payload sent.
+    pub sent_bytes: u64,
+}
+
+impl Connection {
+    /// Opens a bidirectional stream; waits while the peer grants no more.
+    ///
+    /// The peer learns of the stream when something is written to it (or it is finished or reset), or a later one
+    /// is used.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        Ok(match &self.0 {
+            Inner::Quic(connection) => streams(connection.open_bi().await?),
+            Inner::Memory(connection) => memory_streams(connection.open_bi().await?),
+        })
+    }
+
+    /// The next stream that the peer opened, in the order in which it opened them. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection ended, and all streams that had arrived were taken.
+    pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        Ok(match &self.0 {
+            Inner::Quic(connection) => streams(connection.accept_bi().await?),
+            Inner::Memory(connection) => memory_streams(connection.accept_bi().await?),
+        })
+    }
+
+    /// Sends a datagram: at once or not at all. Datagrams that still wait are dropped for it, oldest first.
+    ///
+    /// # Errors
+    /// It is too large, the peer takes none, or the connection ended.
+    pub fn send_datagram(&self, data: Bytes) -> Result<(), SendDatagramError> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.send_datagram(data),
+            Inner::Memory(connection) => connection.send_datagram(data),
+        }
+    }
+
+    /// The next datagram. Cancel-safe. A bounded number waits here; beyond it the oldest are dropped.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub async fn read_datagram(&self) -> Result<Bytes, ConnectionError> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.read_datagram().await,
+            Inner::Memory(connection) => connection.read_datagram().await,
+        }
+    }
+
+    /// The largest datagram in bytes that can be sent now, or `None` if the peer takes none. Follows the path.
+    #[must_use]
+    pub fn max_datagram_size(&self) -> Option<usize> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.max_datagram_size(),
+            Inner::Memory(_) => Some(memory::MAX_DATAGRAM_SIZE),
+        }
+    }
+
+    /// Ends the connection at once; data that was not delivered yet is lost. Closing twice does nothing.
+    ///
+    /// Before the handshake is complete QUIC cannot tell the peer the code (RFC 9000, 10.2.3): a server that wants
+    /// it to arrive awaits [`handshake_complete`](Self::handshake_complete) first. Reasons above about 1 KiB are cut.
+    pub fn close(&self, code: u32, reason: &str) {
+        match &self.0 {
+            Inner::Quic(connection) => connection.close(code, reason),
+            Inner::Memory(connection) => connection.close(code, reason),
+        }
+    }
+
+    /// Waits for the end, and says why.
+    pub async fn closed(&self) -> ConnectionError {
+        match &self.0 {
+            Inner::Quic(connection) => connection.closed().await,
+            Inner::Memory(connection) => connection.closed().await,
+        }
+    }
+
+    /// Why the connection ended, or `None` while it lives.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<ConnectionError> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.close_reason(),
+            Inner::Memory(connection) => connection.close_reason(),
+        }
+    }
+
+    /// The peer's address now; it changes when the client migrates, and before the new path is validated. IPv4
+    /// addresses stand as such, on dual-stack sockets too.
+    #[must_use]
+    pub fn remote_address(&self) -> SocketAddr {
+        match &self.0 {
+            Inner::Quic(connection) => connection.remote_address(),
+            Inner::Memory(connection) => connection.remote_address(),
+        }
+    }
+
+    /// What carries the connection.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match &self.0 {
+            Inner::Quic(_) => Kind::Quic,
+            Inner::Memory(_) => Kind::Memory,
+        }
+    }
+
+    /// The condition of the path, and what went over it so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        match &self.0 {
+            Inner::Quic(connection) => connection.stats(),
+            Inner::Memory(connection) => connection.stats(),
+        }
+    }
+
+    /// How many bidirectional streams the peer may hold open at once, from now on.
+    ///
+    /// Each costs about 85 bytes of this side's memory, used or not; lowering the number closes no stream.
+    pub fn grant_streams(&self, n: u32) {
+        match &self.0 {
+            Inner::Quic(connection) => connection.grant_streams(n),
+            Inner::Memory(connection) => connection.grant_streams(n),
+        }
+    }
+
+    /// What became of early data, or `None` while the handshake is under way.
+    ///
+    /// On a server, everything that is read while this is `None` may be a replay of what a client sent once before
+    /// (RFC 8446, 8): act on it only if doing so twice does no harm.
+    #[must_use]
+    pub fn early_data(&self) -> Option<EarlyData> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.early_data(),
+            Inner::Memory(_) => Some(EarlyData::NotUsed),
+        }
+    }
+
+    /// Waits until the handshake is complete: on a client, what became of early data; on a server, the peer is live
+    /// and what it sends from now on is no replay. Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection ended before.
+    pub async fn handshake_complete(&self) -> Result<EarlyData, ConnectionError> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.handshake_complete().await,
+            Inner::Memory(connection) => connection.close_reason().map_or(Ok(EarlyData::NotUsed), Err),
+        }
+    }
+
+    /// The certificate that the peer showed, if it showed one.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.peer_certificate(),
+            Inner::Memory(_) => None,
+        }
+    }
+
+    /// The application protocol that was agreed upon (RFC 7301), once the server has answered.
+    #[must_use]
+    pub fn alpn(&self) -> Option<Vec<u8>> {
+        match &self.0 {
+            Inner::Quic(connection) => connection.alpn(),
+            Inner::Memory(_) => Some(crate::ALPN.to_vec()),
+        }
+    }
+}
+
+fn streams((send, recv): (quic::SendStream, quic::RecvStream)) -> (SendStream, RecvStream) {
+    (SendStream::quic(send), RecvStream::quic(recv))
+}
+
+fn memory_streams((send, recv): (memory::SendStream, memory::RecvStream)) -> (SendStream, RecvStream) {
+    (SendStream::memory(send), RecvStream::memory(recv))
+}

@@ -1,0 +1,183 @@
+//! The client's side: one UDP socket, and the tickets of servers met before.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use quinn::{EndpointConfig, TokioRuntime, VarInt};
+use rustls::client::danger::ServerCertVerifier;
+use tokio::time::timeout;
+
+use crate::{
+    Connection, ConnectionError, MemoryDialer,
+    connection::Inner,
+    endpoint::idle,
+    handshake,
+    quic::{self, canonical},
+    socket, tls,
+};
+
+/// How to dial. Sizes are in bytes.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// Decides whether the server is who it should be.
+    pub verifier: Arc<dyn ServerCertVerifier>,
+    /// A packet goes out after this much silence, so that NATs keep the way open (RFC 9000, 10.1.2). Default 25 s.
+    pub keep_alive: Duration,
+    /// A server from which nothing was heard for this long is given up; its own limit counts too. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Handshakes without early data that take longer are given up. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// The round trip time assumed at first. Default 100 ms.
+    pub initial_rtt: Duration,
+    /// What the server may send on a stream before it is read. Default 256 KiB. There is no such limit for the
+    /// connection: it would let a stream that nobody reads stall the others.
+    pub stream_window: u32,
+    /// What is kept of sent data until the server acknowledges it; writers wait beyond it. Default 1 MiB.
+    pub send_window: u64,
+    /// Datagrams that wait to be read. Default 256 KiB.
+    pub datagram_buffer: usize,
+    /// Asked of the kernel for each direction of the socket. Default 1 MiB; less is taken without complaint.
+    pub socket_buffer: usize,
+}
+
+impl ClientConfig {
+    /// The defaults, with this judge of servers.
+    #[must_use]
+    pub fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        Self {
+            verifier,
+            keep_alive: Duration::from_secs(25),
+            idle_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            initial_rtt: Duration::from_millis(100),
+            stream_window: 256 * 1024,
+            send_window: 1024 * 1024,
+            datagram_buffer: 256 * 1024,
+            socket_buffer: 1024 * 1024,
+        }
+    }
+
+    fn quinn(self) -> quinn::ClientConfig {
+        let mut transport = quinn::TransportConfig::default();
+        transport
+            .keep_alive_interval(Some(self.keep_alive))
+            .max_idle_timeout(Some(idle(self.idle_timeout)))
+            // Clients open all streams; a server that tries breaks the protocol.
+            .max_concurrent_bidi_streams(0u32.into())
+            .max_concurrent_uni_streams(0u32.into())
+            .stream_receive_window(self.stream_window.into())
+            .receive_window(VarInt::MAX)
+            .send_window(self.send_window)
+            .datagram_receive_buffer_size(Some(self.datagram_buffer))
+            .initial_rtt(self.initial_rtt);
+        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(self.verifier)));
+        config.transport_config(Arc::new(transport));
+        config
+    }
+}
+
+/// Why there is no socket to dial from.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open a UDP socket")]
+pub struct DialError(#[from] io::Error);
+
+/// Dials servers from one UDP socket, and remembers their tickets for early data.
+///
+/// Connections outlive it. Those that must move between networks on their own need a dialer each, for
+/// [`rebind`](Self::rebind) moves all.
+#[derive(Debug)]
+pub struct Dialer(Way);
+
+#[derive(Debug)]
+enum Way {
+    Quic(Quic),
+    Memory(MemoryDialer),
+}
+
+#[derive(Debug)]
+struct Quic {
+    endpoint: quinn::Endpoint,
+    handshake_timeout: Duration,
+    socket_buffer: usize,
+}
+
+impl Dialer {
+    /// Opens the socket, for IPv6 and IPv4. Must be called in the runtime that will drive the connections.
+    ///
+    /// # Errors
+    /// The system gives no socket.
+    pub fn new(config: ClientConfig) -> Result<Self, DialError> {
+        let (handshake_timeout, socket_buffer) = (config.handshake_timeout, config.socket_buffer);
+        let socket = socket::bind_any(socket_buffer)?;
+        let runtime = Arc::new(TokioRuntime);
+        let mut endpoint = quinn::Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
+        endpoint.set_default_client_config(config.quinn());
+        Ok(Self(Way::Quic(Quic { endpoint, handshake_timeout, socket_buffer })))
+    }
+
+    /// Connects to a server, which must prove to be `server_name`.
+    ///
+    /// Returns at once when it holds a ticket of that name: what is sent before
+    /// [`handshake_complete`](Connection::handshake_complete) is early data, which saves a round trip, but can be
+    /// replayed by an attacker and rejected by the server. A server that does not answer then shows there.
+    ///
+    /// # Errors
+    /// The server cannot be reached, refuses, or is not who it should be.
+    pub async fn dial(&self, address: SocketAddr, server_name: &str) -> Result<Connection, ConnectionError> {
+        match &self.0 {
+            Way::Quic(quic) => Ok(Connection(Inner::Quic(quic.dial(address, server_name).await?))),
+            Way::Memory(memory) => memory.dial().await,
+        }
+    }
+
+    /// Moves all connections to a new socket, from which they probe at once, and returns its address; the way to
+    /// follow a change of networks. On error the old socket stays. In memory there is nothing to move.
+    ///
+    /// # Errors
+    /// The system gives no socket.
+    pub fn rebind(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Way::Quic(quic) => quic.rebind(),
+            Way::Memory(_) => Ok(crate::memory::CLIENT),
+        }
+    }
+}
+
+impl Quic {
+    async fn dial(
+        &self,
+        address: SocketAddr,
+        server_name: &str,
+    ) -> Result<quic::Connection, ConnectionError> {
+        let connecting = self
+            .endpoint
+            .connect(address, server_name)
+            .map_err(|error| ConnectionError::Transport(error.to_string()))?;
+        match connecting.into_0rtt() {
+            Ok((connection, accepted)) => {
+                let handshake = handshake::dial(connection.clone(), accepted);
+                Ok(quic::Connection::new(connection, handshake))
+            }
+            Err(connecting) => {
+                let connection = timeout(self.handshake_timeout, connecting)
+                    .await
+                    .map_err(|_| ConnectionError::TimedOut)??;
+                Ok(quic::Connection::new(connection, handshake::complete()))
+            }
+        }
+    }
+
+    fn rebind(&self) -> io::Result<SocketAddr> {
+        let socket = socket::bind_any(self.socket_buffer)?;
+        let address = socket.local_addr()?;
+        self.endpoint.rebind(socket)?;
+        Ok(canonical(address))
+    }
+}
+
+impl From<MemoryDialer> for Dialer {
+    /// A dialer that reaches one listener of this process, whatever the address and name, so that a client can be
+    /// tested without sockets.
+    fn from(memory: MemoryDialer) -> Self {
+        Self(Way::Memory(memory))
+    }
+}

@@ -1,0 +1,144 @@
+//! Connections over quinn: its types in our words.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use quinn::{TransportErrorCode, VarInt, crypto::rustls::HandshakeData};
+use rustls::pki_types::CertificateDer;
+
+use crate::{ConnectionError, EarlyData, SendDatagramError, Stats, handshake};
+
+mod stream;
+
+pub(crate) use stream::{RecvStream, SendStream};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    quinn: quinn::Connection,
+    handshake: handshake::Outcome,
+}
+
+impl Connection {
+    pub(crate) fn new(quinn: quinn::Connection, handshake: handshake::Outcome) -> Self {
+        Self { quinn, handshake }
+    }
+
+    pub(crate) async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        let (send, recv) = self.quinn.open_bi().await?;
+        Ok((SendStream::new(send, recv.is_0rtt()), RecvStream::new(recv)))
+    }
+
+    pub(crate) async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        let (send, recv) = self.quinn.accept_bi().await?;
+        // What a server accepts early is real; only what a client opens early can be void.
+        Ok((SendStream::new(send, false), RecvStream::new(recv)))
+    }
+
+    pub(crate) fn send_datagram(&self, data: Bytes) -> Result<(), SendDatagramError> {
+        self.quinn.send_datagram(data).map_err(|error| match error {
+            quinn::SendDatagramError::UnsupportedByPeer | quinn::SendDatagramError::Disabled => {
+                SendDatagramError::Unsupported
+            }
+            quinn::SendDatagramError::TooLarge => SendDatagramError::TooLarge,
+            quinn::SendDatagramError::ConnectionLost(error) => SendDatagramError::Connection(error.into()),
+        })
+    }
+
+    pub(crate) async fn read_datagram(&self) -> Result<Bytes, ConnectionError> {
+        Ok(self.quinn.read_datagram().await?)
+    }
+
+    pub(crate) fn max_datagram_size(&self) -> Option<usize> {
+        self.quinn.max_datagram_size()
+    }
+
+    pub(crate) fn close(&self, code: u32, reason: &str) {
+        self.quinn.close(code.into(), reason.as_bytes());
+    }
+
+    pub(crate) async fn closed(&self) -> ConnectionError {
+        self.quinn.closed().await.into()
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<ConnectionError> {
+        self.quinn.close_reason().map(Into::into)
+    }
+
+    pub(crate) fn remote_address(&self) -> SocketAddr {
+        canonical(self.quinn.remote_address())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let stats = self.quinn.stats();
+        Stats {
+            rtt: stats.path.rtt,
+            congestion_window: stats.path.cwnd,
+            mtu: stats.path.current_mtu,
+            lost_packets: stats.path.lost_packets,
+            sent_packets: stats.path.sent_packets,
+            received_bytes: stats.udp_rx.bytes,
+            sent_bytes: stats.udp_tx.bytes,
+        }
+    }
+
+    pub(crate) fn grant_streams(&self, n: u32) {
+        self.quinn.set_max_concurrent_bi_streams(n.into());
+    }
+
+    pub(crate) fn early_data(&self) -> Option<EarlyData> {
+        *self.handshake.borrow()
+    }
+
+    pub(crate) async fn handshake_complete(&self) -> Result<EarlyData, ConnectionError> {
+        match self.handshake.clone().wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(early_data)) => Ok(*early_data),
+            Ok(None) | Err(_) => Err(self.closed().await),
+        }
+    }
+
+    pub(crate) fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        let chain = self.quinn.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+        chain.into_iter().next()
+    }
+
+    pub(crate) fn alpn(&self) -> Option<Vec<u8>> {
+        self.quinn.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+    }
+}
+
+/// IPv4 addresses reach a dual-stack socket in IPv6 clothes (RFC 4291, 2.5.5.2).
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// An application's code; ours fit in 32 bits, a stranger's may not.
+fn code(code: VarInt) -> u32 {
+    u32::try_from(code.into_inner()).unwrap_or(u32::MAX)
+}
+
+impl From<quinn::ConnectionError> for ConnectionError {
+    fn from(error: quinn::ConnectionError) -> Self {
+        use quinn::ConnectionError as E;
+        match error {
+            E::ApplicationClosed(close) => Self::Closed {
+                code: code(close.error_code),
+                reason: String::from_utf8_lossy(&close.reason).into_owned(),
+            },
+            E::LocallyClosed => Self::LocallyClosed,
+            E::TimedOut => Self::TimedOut,
+            E::Reset => Self::Reset,
+            E::ConnectionClosed(close) => transport(close.error_code, close.to_string()),
+            E::TransportError(error) => transport(error.code, error.to_string()),
+            E::VersionMismatch | E::CidsExhausted => Self::Transport(error.to_string()),
+        }
+    }
+}
+
+fn transport(code: TransportErrorCode, words: String) -> ConnectionError {
+    match u64::from(code) {
+        _ if code == TransportErrorCode::CONNECTION_REFUSED => ConnectionError::Refused,
+        // CRYPTO_ERROR: a TLS alert in the low byte (RFC 9001, 4.8).
+        0x100..=0x1ff => ConnectionError::Tls(words),
+        _ => ConnectionError::Transport(words),
+    }
+}

@@ -1,0 +1,73 @@
+//! TLS as QUIC needs it: version 1.3, our protocol's name, and tickets for 0-RTT.
+
+use std::sync::Arc;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::{
+    client::danger::ServerCertVerifier,
+    crypto::CryptoProvider,
+    server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions},
+};
+
+/// The application protocol (RFC 7301) of native QUIC connections.
+pub const ALPN: &[u8] = b"dunlin/1";
+
+/// The cryptography that all of Dunlin uses (ring), passed explicitly: no process-wide default is relied upon.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The session tickets that a server remembers, shared by all of its workers.
+///
+/// A ticket is a name for state that is kept here and taken out at first use. That makes each one single-use, which
+/// is what bounds the replay of early data (RFC 8446, 8.1) and what rustls demands for 0-RTT; it also means that a
+/// restarted server knows no tickets, and rejects early data until clients have new ones.
+#[derive(Clone, Debug)]
+pub struct SharedTicketStore(Arc<dyn StoresServerSessions>);
+
+impl SharedTicketStore {
+    /// A store for this many tickets; each connection is given two, and the oldest are forgotten.
+    #[must_use]
+    pub fn new(tickets: usize) -> Self {
+        Self(ServerSessionMemoryCache::new(tickets))
+    }
+}
+
+impl Default for SharedTicketStore {
+    /// 100,000 tickets, a few tens of megabytes when full.
+    fn default() -> Self {
+        Self::new(100_000)
+    }
+}
+
+/// The server's side; the certificate is asked for at each handshake, so it can be replaced while running.
+pub(crate) fn server(
+    certificate: Arc<dyn ResolvesServerCert>,
+    tickets: SharedTicketStore,
+) -> QuicServerConfig {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring has TLS 1.3 cipher suites")
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.session_storage = tickets.0;
+    tls.send_tls13_tickets = 2;
+    // QUIC knows only this value and 0 (RFC 9001, 4.6.1); flow control is what bounds early data.
+    tls.max_early_data_size = u32::MAX;
+    QuicServerConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+}
+
+/// The client's side; it keeps tickets of the last 256 server names in memory.
+pub(crate) fn client(verifier: Arc<dyn ServerCertVerifier>) -> QuicClientConfig {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("ring has TLS 1.3 cipher suites")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.enable_early_data = true;
+    QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+}
