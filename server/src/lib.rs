@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Dunlin's server: sessions, channels, and the workers that serve them, as a library and as `dunlin-server`.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = dunlin_server::Config::check(&dunlin_server::config::Sources::default())?;
+//! let server = dunlin_server::Server::builder(config).start().await?;
+//! println!("serving on {}", server.address());
+//! tokio::signal::ctrl_c().await?;
+//! server.shut_down().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod admission;
+mod certificate;
+pub mod channel;
+mod clock;
+pub mod config;
+mod drain;
+mod frames;
+mod http;
+mod metrics;
+mod server;
+mod session;
+mod worker;
+
+pub use config::Config;
+pub use server::{Builder, Error, Server};
+pub use worker::StartError;

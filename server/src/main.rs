@@ -1,2 +1,126 @@
-//! x
-fn main() {}
+//! `dunlin-server`: parse, build, run, drain.
+
+mod cli;
+mod logging;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use dunlin_server::{Config, Server};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A configuration that is wrong, as in sysexits.h.
+const EX_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Command::Completions { shell }) = cli.command {
+        cli::complete(shell);
+        return ExitCode::SUCCESS;
+    }
+    let sources = match cli.sources() {
+        Ok(sources) => sources,
+        Err(error) => return fail(&error, EX_CONFIG),
+    };
+    let config = match Config::check(&sources) {
+        Ok(config) => config,
+        Err(mistakes) => return fail(&mistakes, EX_CONFIG),
+    };
+    if cli.print_config {
+        print!("{}", sources.to_toml());
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = logging::start(&config) {
+        return fail(&error, EX_CONFIG);
+    }
+    if cli.check {
+        return check(&config);
+    }
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    for line in error.to_string().lines() {
+        eprintln!("dunlin-server: {line}");
+    }
+    ExitCode::from(code)
+}
+
+/// `--check`: what only a look at the files can tell.
+fn check(config: &Config) -> ExitCode {
+    match &config.certificate {
+        dunlin_certs::Source::Files { .. } => {
+            match dunlin_certs::Live::open(config.certificate.clone(), std::time::SystemTime::now()) {
+                Ok(_) => {}
+                Err(error) => return fail(&error, EX_CONFIG),
+            }
+        }
+        dunlin_certs::Source::Development { .. } => {}
+    }
+    println!("the configuration is fine");
+    ExitCode::SUCCESS
+}
+
+fn run(config: &Config) -> anyhow::Result<()> {
+    // Housekeeping, HTTP and signals; connections have their own threads.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stop = Stop::listen()?;
+        let server = Server::builder(config.clone()).start().await?;
+        greet(&server);
+        stop.next().await;
+        tracing::info!(within = ?config.drain, "draining: clients are asked to leave; once more to end at once");
+        tokio::select! {
+            () = server.shut_down() => tracing::info!("drained"),
+            () = stop.next() => {
+                tracing::warn!("ended without waiting");
+                std::process::exit(130);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Ctrl-C and SIGTERM.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The first thing a newcomer sees.
+fn greet(server: &Server) {
+    let address = server.address();
+    let certificate = server.certificate();
+    if certificate.is_development() {
+        tracing::warn!(
+            "development certificate: clients of this user on this machine find it by themselves, others need \
+             --pin {}",
+            certificate.fingerprint()
+        );
+    }
+    if !address.ip().is_loopback() && certificate.is_development() {
+        tracing::warn!(
+            "listening beyond this machine with a development certificate: set tls.cert and tls.key"
+        );
+    }
+    if let Some(http) = server.http_address() {
+        tracing::info!("http://{http}/healthz and /metrics");
+    }
+    tracing::info!(sha256 = %certificate.fingerprint(), "serving dunlin://{address}");
+}

@@ -1,0 +1,336 @@
+//! A membership: one task that runs a channel for one member of one topic, over as many streams as it takes.
+
+use super::{
+    Channel, Context, End,
+    applied::{Applied, Known},
+    delivery::{Delivery, OUTBOX},
+};
+use crate::{
+    clock,
+    frames::{FrameError, Frames},
+};
+use bytes::Bytes;
+use dunlin_hub::{Cursor, Order, Outcome, Start as From, SubscribeError};
+use dunlin_proto::{
+    Code, Limits, Position,
+    frame::{
+        Refusal,
+        channel::{Delivery as Mode, FromClient, FromServer, Join, Joined, Start},
+    },
+};
+use dunlin_transport::{ReadError, SendStream, WriteError};
+use futures_util::FutureExt;
+use metrics::{counter, gauge};
+use std::{panic::AssertUnwindSafe, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tokio_util::task::AbortOnDropHandle;
+
+/// A stream whose client has asked to join: the way a membership gets its first stream, and each later one.
+pub(crate) struct Attach {
+    pub(crate) join: Join,
+    pub(crate) send: SendStream,
+    pub(crate) frames: Frames,
+    /// Whether the client has paused its topics.
+    pub(crate) paused: watch::Receiver<bool>,
+}
+
+impl Attach {
+    /// Answers the join with a refusal and ends the stream. A slow client is not waited for.
+    pub(crate) async fn refuse(self, refusal: Refusal) {
+        let Self { send, mut frames, .. } = self;
+        refuse(send, FromServer::Refused(refusal.clone()).encode(), &refusal).await;
+        frames.stop(refusal.code);
+    }
+}
+
+/// How long a client may take to read the last frames of a stream that ends.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(crate) async fn refuse(mut send: SendStream, frame: Bytes, refusal: &Refusal) {
+    counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+    match tokio::time::timeout(FAREWELL, send.write(frame)).await {
+        Ok(Ok(())) => send.finish(),
+        _ => send.reset(refusal.code.0),
+    }
+}
+
+/// What a membership runs with for its whole life.
+pub(crate) struct Membership<C> {
+    pub(crate) channel: C,
+    pub(crate) context: Context,
+    pub(crate) mailbox: mpsc::Receiver<Attach>,
+    /// How long it waits for its member to come back.
+    pub(crate) linger: Duration,
+    pub(crate) limits: Limits,
+}
+
+/// The stream that a membership has now.
+struct Attached {
+    frames: Frames,
+    outbox: mpsc::Sender<Bytes>,
+    delivery: AbortOnDropHandle<Result<(), WriteError>>,
+    limits: Limits,
+}
+
+/// What became of an attached stream.
+enum Next {
+    /// A new stream takes over.
+    Attach(Box<Attach>),
+    /// The connection is gone; the member may come back.
+    Detached,
+    /// The membership is over; the refusal, if any, is the stream's last frame.
+    Over(End, Option<Refusal>),
+}
+
+impl<C: Channel> Membership<C> {
+    /// Runs the membership to its end, and contains a panic of the channel's code.
+    pub(crate) async fn run(mut self, first: Attach) {
+        let topic = self.context.topic.clone();
+        let session = self.context.session.clone();
+        gauge!("dunlin_channels").increment(1);
+        let mut attached = None;
+        let run = AssertUnwindSafe(self.serve(first, &mut attached)).catch_unwind().await;
+        let end = match run {
+            Ok(end) => end,
+            Err(_) => {
+                tracing::error!(%topic, session = &*session, "a channel panicked");
+                counter!("dunlin_channel_panics_total").increment(1);
+                Some((End::Violation, Some(Refusal::new(Code::CHANNEL_FAILED))))
+            }
+        };
+        self.mailbox.close();
+        if let Some((why, refusal)) = end {
+            if let Some(attached) = attached {
+                attached.close(refusal).await;
+            }
+            let terminate = self.channel.terminate(&self.context, why);
+            if AssertUnwindSafe(terminate).catch_unwind().await.is_err() {
+                tracing::error!(%topic, session = &*session, "a channel panicked while it ended");
+            }
+        }
+        gauge!("dunlin_channels").decrement(1);
+    }
+
+    /// `None` if the channel refused the join.
+    async fn serve(
+        &mut self,
+        first: Attach,
+        attached: &mut Option<Attached>,
+    ) -> Option<(End, Option<Refusal>)> {
+        let reply = match self.channel.join(&self.context, first.join.params.clone()).await {
+            Ok(reply) => reply,
+            Err(refusal) => {
+                first.refuse(refusal).await;
+                return None;
+            }
+        };
+        let mut applied = Applied::new(self.limits.pushes as usize);
+        let mut next = Next::Attach(Box::new(first));
+        loop {
+            next = match next {
+                Next::Attach(attach) => match self.attach(*attach, &applied, reply.clone()).await {
+                    Some(stream) => {
+                        let stream = attached.insert(stream);
+                        let next = stream
+                            .serve(&mut self.channel, &self.context, &mut self.mailbox, &mut applied)
+                            .await;
+                        self.let_go(next, attached)
+                    }
+                    None => Next::Detached,
+                },
+                Next::Detached => self.wait().await,
+                Next::Over(why, refusal) => match self.mailbox.try_recv() {
+                    // Left and joined again, and the leave was seen only now.
+                    Ok(attach) => self.let_go(Next::Attach(Box::new(attach)), attached),
+                    Err(_) => return Some((why, refusal)),
+                },
+            }
+        }
+    }
+
+    /// Ends the stream that is being replaced or is gone already.
+    fn let_go(&self, next: Next, attached: &mut Option<Attached>) -> Next {
+        match &next {
+            Next::Over(..) => {}
+            Next::Detached => drop(attached.take()),
+            Next::Attach(_) => {
+                if let Some(old) = attached.take() {
+                    // The old stream's client may be slow or gone: the new one does not wait for it.
+                    tokio::spawn(old.close(Some(Refusal::new(Code::REPLACED))));
+                }
+            }
+        }
+        next
+    }
+
+    async fn attach(&mut self, attach: Attach, applied: &Applied, reply: Bytes) -> Option<Attached> {
+        let since = attach.join.since;
+        let cursor = match self.subscribe(&attach.join).await {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                let code = match error {
+                    SubscribeError::TopicLimit => Code::TOPIC_LIMIT,
+                    _ => Code::UNAVAILABLE,
+                };
+                attach.refuse(Refusal::because(code, &error.to_string())).await;
+                return None;
+            }
+        };
+        let start = match cursor.outcome() {
+            _ if since.is_none() => Start::Live,
+            Outcome::Lost => Start::Lost,
+            _ => Start::Recovered,
+        };
+        let joined = Joined { position: cursor.position(), start, applied: applied.last(), reply };
+        counter!("dunlin_joins_total", "start" => start_name(start)).increment(1);
+        let (outbox, frames) = mpsc::channel(OUTBOX);
+        outbox.try_send(FromServer::Joined(joined).encode()).expect("the outbox is new and has room");
+        attach.send.set_priority(i32::from(attach.join.priority) - 128);
+        let wants_events = attach.join.delivery != Mode::None;
+        let delivery = Delivery {
+            stream: attach.send,
+            cursor: wants_events.then_some(cursor),
+            outbox: frames,
+            paused: attach.paused,
+        };
+        Some(Attached {
+            frames: attach.frames,
+            outbox,
+            delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
+            limits: self.limits,
+        })
+    }
+
+    async fn subscribe(&mut self, join: &Join) -> Result<Cursor, SubscribeError> {
+        let from = match join.since {
+            None => From::Now,
+            Some(Position::OLDEST) => From::Oldest,
+            Some(position) => From::After(position),
+        };
+        let order = if join.delivery == Mode::Latest { Order::Latest } else { Order::All };
+        self.context.hub.subscribe(&self.context.topic, from, order, clock::now_ms()).await
+    }
+
+    async fn wait(&mut self) -> Next {
+        let expiry = Instant::now() + self.linger;
+        match tokio::time::timeout_at(expiry, self.mailbox.recv()).await {
+            Ok(Some(attach)) => Next::Attach(Box::new(attach)),
+            Ok(None) => Next::Over(End::SessionEnded, None),
+            Err(_) => Next::Over(End::Expired, None),
+        }
+    }
+}
+
+fn start_name(start: Start) -> &'static str {
+    match start {
+        Start::Live => "live",
+        Start::Recovered => "recovered",
+        Start::Lost => "lost",
+    }
+}
+
+impl Attached {
+    /// Handles what the member sends, until the stream ends or another takes its place.
+    async fn serve<C: Channel>(
+        &mut self,
+        channel: &mut C,
+        context: &Context,
+        mailbox: &mut mpsc::Receiver<Attach>,
+        applied: &mut Applied,
+    ) -> Next {
+        loop {
+            let frame = tokio::select! {
+                attach = mailbox.recv() => return match attach {
+                    Some(attach) => Next::Attach(Box::new(attach)),
+                    None => Next::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
+                },
+                ended = &mut self.delivery => return match ended {
+                    Ok(Err(WriteError::Stopped(_))) => Next::Over(End::Left, None),
+                    _ => Next::Detached,
+                },
+                frame = self.frames.next() => frame,
+            };
+            let reply = match frame {
+                Ok(Some(frame)) => match self.handle(channel, context, applied, &frame).await {
+                    Ok(reply) => reply,
+                    Err(refusal) => return Next::Over(End::Violation, Some(refusal)),
+                },
+                Ok(None) => return Next::Over(End::Left, None),
+                Err(FrameError::Stream(ReadError::Reset(_))) => return Next::Over(End::Left, None),
+                Err(error) => match error.code() {
+                    Some(code) => {
+                        return Next::Over(End::Violation, Some(Refusal::because(code, &error.to_string())));
+                    }
+                    None => return Next::Detached,
+                },
+            };
+            // Fails only when the delivery has ended, which the next turn looks at.
+            let _ = self.outbox.send(reply).await;
+        }
+    }
+
+    async fn handle<C: Channel>(
+        &self,
+        channel: &mut C,
+        context: &Context,
+        applied: &mut Applied,
+        frame: &Bytes,
+    ) -> Result<Bytes, Refusal> {
+        let push = match FromClient::decode(frame) {
+            Ok(FromClient::Push(push)) => push,
+            Ok(FromClient::Join(_)) => {
+                return Err(Refusal::because(Code::UNEXPECTED_FRAME, "a second Join on one stream"));
+            }
+            Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
+        };
+        let reference = push.reference;
+        match applied.check(reference) {
+            Known::Reply(reply) => {
+                counter!("dunlin_pushes_repeated_total").increment(1);
+                return Ok(reply);
+            }
+            Known::Forgotten => {
+                counter!("dunlin_pushes_repeated_total").increment(1);
+                return Ok(reply(reference, Code::ALREADY_APPLIED, Bytes::new()));
+            }
+            Known::New => {}
+        }
+        let answer = if push.payload.len() > self.limits.payload {
+            Err(Refusal::new(Code::PAYLOAD_TOO_LARGE))
+        } else {
+            channel.handle_in(context, push).await
+        };
+        counter!("dunlin_pushes_total").increment(1);
+        let frame = match answer {
+            Ok(payload) => reply(reference, Code::OK, payload),
+            Err(refusal) => {
+                counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+                reply(reference, refusal.code, refusal.message.into())
+            }
+        };
+        applied.record(reference, frame.clone());
+        Ok(frame)
+    }
+
+    /// Ends the stream, after what is still to be written and the refusal, if there is one.
+    async fn close(self, refusal: Option<Refusal>) {
+        let Self { mut frames, outbox, mut delivery, .. } = self;
+        if let Some(refusal) = refusal {
+            counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+            frames.stop(refusal.code);
+            let closed = FromServer::Closed(refusal).encode();
+            let _ = tokio::time::timeout(FAREWELL, outbox.send(closed)).await;
+        }
+        drop(outbox);
+        if tokio::time::timeout(FAREWELL, &mut delivery).await.is_err() {
+            delivery.abort();
+        }
+    }
+}
+
+fn reply(reference: u64, code: Code, payload: Bytes) -> Bytes {
+    FromServer::Reply { reference, code, payload }.encode()
+}

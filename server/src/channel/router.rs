@@ -1,0 +1,44 @@
+//! Which channel serves which topic.
+
+use super::{
+    Channel, Context,
+    membership::{Attach, Membership},
+};
+use dunlin_proto::{Limits, Pattern, Topic};
+use std::{future::Future, pin::Pin, time::Duration};
+use tokio::sync::mpsc;
+
+/// Topic patterns and the channels behind them.
+#[derive(Default)]
+pub(crate) struct Router(Vec<(Pattern, Route)>);
+
+/// Makes the task of one membership.
+type Route = Box<dyn Fn(Opening) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What a membership begins with.
+pub(crate) struct Opening {
+    pub(crate) context: Context,
+    pub(crate) mailbox: mpsc::Receiver<Attach>,
+    pub(crate) linger: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) first: Attach,
+}
+
+impl Router {
+    /// Serves the topics of a pattern with channels that `new` makes, one for each membership.
+    pub(crate) fn add<C: Channel>(&mut self, pattern: Pattern, new: impl Fn() -> C + Send + Sync + 'static) {
+        self.0.push((
+            pattern,
+            Box::new(move |Opening { context, mailbox, linger, limits, first }| {
+                Box::pin(Membership { channel: new(), context, mailbox, linger, limits }.run(first))
+            }),
+        ));
+    }
+
+    /// The task of a membership in the topic; `None` if no pattern matches.
+    pub(crate) fn route(&self, topic: &Topic) -> Option<&Route> {
+        let matching = self.0.iter().filter(|(pattern, _)| pattern.matches(topic));
+        // Of equally close patterns, the one added last.
+        matching.max_by_key(|(pattern, _)| pattern.specificity()).map(|(_, route)| route)
+    }
+}

@@ -1,0 +1,288 @@
+//! Configuration: defaults, one TOML file, `DUNLIN_…` variables and flags, later ones winning, checked as a whole.
+//!
+//! Every source is first reduced to text by key ([`source`]), then one table ([`key`]) says what is legal. So all
+//! mistakes are found together, and each names its key, its source and the legal range.
+
+mod key;
+mod source;
+
+use bytesize::ByteSize;
+use dunlin_hub as hub;
+use dunlin_proto::limits::Limits;
+pub use key::{KEYS, Key};
+pub use source::{Source, Sources};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+/// A checked configuration. [`KEYS`] documents each value.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// UDP address for clients.
+    pub listen: SocketAddr,
+    /// Plain HTTP for health and metrics; `None` if off.
+    pub http: Option<SocketAddr>,
+    /// Where keys and the development certificate are kept.
+    pub data_dir: PathBuf,
+    /// Where the certificate comes from.
+    pub certificate: dunlin_certs::Source,
+    /// How sessions and connections are bounded.
+    pub session: Session,
+    /// How topic logs are bounded.
+    pub hub: hub::Config,
+    /// A connection on which nothing arrives for this long is closed.
+    pub idle_timeout: Duration,
+    /// Kernel buffer asked for the UDP socket, in bytes, in each direction.
+    pub socket_buffer: usize,
+    /// Handshakes under way from which on new addresses must prove themselves (QUIC Retry).
+    pub retry_above: usize,
+    /// How long a drain may take.
+    pub drain: Duration,
+    /// Log level or directives (`tracing` syntax).
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// Bounds on sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    /// How long a session waits for its client.
+    pub linger: Duration,
+    /// Most sessions that wait; beyond, the one that has waited longest ends.
+    pub parked: usize,
+    /// Most connections in all.
+    pub total: usize,
+    /// Most connections from one IPv4 address or IPv6 /64 network.
+    pub per_address: usize,
+    /// What each client is told in `Welcome`.
+    pub limits: Limits,
+    /// A frame or a handshake that has begun must be complete within this time.
+    pub deadline: Duration,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The key in question.
+    pub key: String,
+    /// Where the value came from.
+    pub source: Source,
+    /// What is wrong, and what would be right.
+    pub text: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.key, self.source, self.text)
+    }
+}
+
+/// All that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl Config {
+    /// Checks the values that the sources gave.
+    ///
+    /// # Errors
+    /// Every mistake, not just the first.
+    pub fn check(sources: &Sources) -> Result<Self, Mistakes> {
+        let mut check = Check { sources, mistakes: sources.unknown() };
+        let data_dir: PathBuf = check.parse("data_dir");
+        let certificate = check.certificate(data_dir.clone());
+        let config = Self {
+            listen: check.parse("listen"),
+            http: check.http(),
+            data_dir,
+            certificate,
+            session: Session {
+                linger: check.duration("session.linger"),
+                parked: check.count("session.parked"),
+                total: check.count("limits.sessions"),
+                per_address: check.count("limits.sessions_per_address"),
+                limits: Limits {
+                    payload: check.bytes("limits.payload"),
+                    channels: u32::try_from(check.count("limits.channels")).expect("the key's range"),
+                    pushes: u32::try_from(check.count("limits.pushes")).expect("the key's range"),
+                },
+                deadline: check.duration("limits.deadline"),
+            },
+            hub: hub::Config {
+                retention: hub::Retention {
+                    count: check.count("history.count"),
+                    bytes: check.bytes("history.bytes"),
+                    age: check.duration("history.age"),
+                },
+                memory: check.bytes("history.memory"),
+                topics: check.count("history.topics"),
+                ..hub::Config::default()
+            },
+            idle_timeout: check.duration("transport.idle_timeout"),
+            socket_buffer: check.bytes("transport.socket_buffer"),
+            retry_above: check.count("transport.retry_above"),
+            drain: check.duration("drain"),
+            log: check.parse("log.level"),
+            log_format: check.parse("log.format"),
+        };
+        if check.mistakes.is_empty() { Ok(config) } else { Err(Mistakes(check.mistakes)) }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Self, ()> {
+        match s {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Reads values and collects what is wrong with them; a wrong value is replaced by the default, to go on.
+struct Check<'a> {
+    sources: &'a Sources,
+    mistakes: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    fn read<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> T {
+        let key = key::find(name).expect("every key that is read stands in KEYS");
+        let (value, source) = self.sources.get(key);
+        parse(&value).unwrap_or_else(|| {
+            self.mistakes.push(Mistake {
+                key: name.into(),
+                source,
+                text: format!("{value:?} is not {}", key.legal),
+            });
+            parse(&key.default_value()).expect("a default is legal")
+        })
+    }
+
+    fn parse<T: FromStr>(&mut self, name: &str) -> T {
+        self.read(name, |text| text.parse().ok())
+    }
+
+    fn ranged<T: Copy>(
+        &mut self,
+        name: &str,
+        number: impl Fn(T) -> u64,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        let range = &key::find(name).expect("every key that is read stands in KEYS").range;
+        self.read(name, |text| parse(text).filter(|value| range.contains(&number(*value))))
+    }
+
+    fn count(&mut self, name: &str) -> usize {
+        self.ranged(name, |n: usize| n as u64, |text| text.replace('_', "").parse().ok())
+    }
+
+    fn bytes(&mut self, name: &str) -> usize {
+        let size = self.ranged(name, |size: ByteSize| size.as_u64(), |text| text.parse().ok());
+        usize::try_from(size.as_u64()).expect("the key's range")
+    }
+
+    fn duration(&mut self, name: &str) -> Duration {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.ranged(name, millis, |text| humantime::parse_duration(text).ok())
+    }
+
+    fn http(&mut self) -> Option<SocketAddr> {
+        self.read("http", |text| if text == "off" { Some(None) } else { text.parse().ok().map(Some) })
+    }
+
+    fn certificate(&mut self, data_dir: PathBuf) -> dunlin_certs::Source {
+        let optional = |text: &str| Some((!text.is_empty()).then(|| PathBuf::from(text)));
+        match (self.read("tls.cert", optional), self.read("tls.key", optional)) {
+            (Some(cert), Some(key)) => dunlin_certs::Source::Files { cert, key },
+            (None, None) => {
+                let names = self.read("tls.names", |text| {
+                    Some(
+                        text.split(',')
+                            .map(str::trim)
+                            .filter(|name| !name.is_empty())
+                            .map(Into::into)
+                            .collect(),
+                    )
+                });
+                dunlin_certs::Source::Development { dir: data_dir, names }
+            }
+            (cert, _) => {
+                let (given, missing) =
+                    if cert.is_some() { ("tls.cert", "tls.key") } else { ("tls.key", "tls.cert") };
+                let (_, source) = self.sources.get(key::find(given).expect("a key of the table"));
+                let text = format!("needs {missing} beside it");
+                self.mistakes.push(Mistake { key: given.into(), source, text });
+                dunlin_certs::Source::Development { dir: data_dir, names: Vec::new() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(toml: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
+        let mut sources = Sources::default();
+        sources.file("test.toml".into(), toml).unwrap();
+        sources.environment(environment.iter().map(|(k, v)| ((*k).into(), (*v).into())));
+        Config::check(&sources)
+    }
+
+    #[test]
+    fn the_defaults_are_legal() {
+        let config = check("", &[]).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:4433".parse().unwrap());
+        assert_eq!(config.session.limits, Limits::default());
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let toml = "[session]\nlinger = \"1m\"\n[limits]\nchannels = 5";
+        let config = check(toml, &[("DUNLIN_SESSION_LINGER", "3m")]).unwrap();
+        assert_eq!(config.session.linger, Duration::from_secs(180));
+        assert_eq!(config.session.limits.channels, 5);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_key_source_and_range() {
+        let toml = "listen = 7\nlisen = \"x\"\n[limits]\nchannels = 0\n[tls]\ncert = \"a.pem\"";
+        let Mistakes(mistakes) =
+            check(toml, &[("DUNLIN_SESSION_LINGER", "soon"), ("DUNLIN_NONSENSE", "1")]).unwrap_err();
+        let text: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        let all = text.join("\n");
+        assert_eq!(mistakes.len(), 6, "{all}");
+        assert!(all.contains("lisen (test.toml): no such key; did you mean `listen`?"), "{all}");
+        assert!(all.contains("listen (test.toml): \"7\" is not an address and port"), "{all}");
+        assert!(
+            all.contains("limits.channels (test.toml): \"0\" is not a whole number from 1 to 10000"),
+            "{all}"
+        );
+        assert!(all.contains("session.linger (DUNLIN_SESSION_LINGER): \"soon\" is not a time"), "{all}");
+        assert!(all.contains("tls.cert (test.toml): needs tls.key beside it"), "{all}");
+        assert!(all.contains("DUNLIN_NONSENSE"), "{all}");
+    }
+
+    #[test]
+    fn what_print_config_shows_is_a_file_that_gives_the_same() {
+        let mut sources = Sources::default();
+        sources.flag("limits.payload", "64 KiB".into());
+        let shown = sources.to_toml();
+        let mut again = Sources::default();
+        again.file("shown.toml".into(), &shown).unwrap();
+        assert_eq!(Config::check(&again).unwrap().session.limits.payload, 64 * 1024, "{shown}");
+    }
+}

@@ -1,0 +1,205 @@
+//! The table of keys: name, default, legal values, meaning.
+
+use std::ops::RangeInclusive;
+
+/// One configuration key.
+#[derive(Debug)]
+pub struct Key {
+    /// Dotted name; in the file `a.b` stands in table `[a]`.
+    pub name: &'static str,
+    /// The default, as text; empty for "not set". The data directory's is found at run time.
+    pub default: &'static str,
+    /// What a legal value is, to complete the sentence "… is not".
+    pub legal: &'static str,
+    /// Bounds for counts, bytes and milliseconds.
+    pub(super) range: RangeInclusive<u64>,
+    /// What it does and what it costs.
+    pub doc: &'static str,
+}
+
+impl Key {
+    /// The environment variable that sets this key.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("DUNLIN_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// The default that holds on this machine.
+    #[must_use]
+    pub fn default_value(&self) -> String {
+        if self.name == "data_dir" { data_dir() } else { self.default.into() }
+    }
+}
+
+/// `$XDG_DATA_HOME/dunlin` or its like; without a home directory, `dunlin-data` in the working directory.
+fn data_dir() -> String {
+    directories::ProjectDirs::from("", "", "dunlin")
+        .and_then(|dirs| dirs.data_local_dir().to_str().map(Into::into))
+        .unwrap_or_else(|| "dunlin-data".into())
+}
+
+/// The key of this name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+const fn text(name: &'static str, default: &'static str, legal: &'static str, doc: &'static str) -> Key {
+    Key { name, default, legal, range: 0..=u64::MAX, doc }
+}
+
+macro_rules! ranged {
+    ($name:literal, $default:literal, $range:expr, $legal:literal, $doc:literal) => {
+        Key { name: $name, default: $default, legal: $legal, range: $range, doc: $doc }
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const SECOND: u64 = 1000;
+const HOUR: u64 = 3600 * SECOND;
+
+/// Every key, in the order in which `--print-config` shows them.
+pub const KEYS: &[Key] = &[
+    text("listen", "127.0.0.1:4433", "an address and port, such as 0.0.0.0:4433", "UDP address for clients."),
+    text(
+        "http",
+        "127.0.0.1:4480",
+        "an address and port, or off",
+        "Plain HTTP for /healthz and /metrics; keep it on loopback.",
+    ),
+    text(
+        "data_dir",
+        "",
+        "a path",
+        "Keeps the development certificate and the keys that must outlive a restart.",
+    ),
+    ranged!(
+        "drain",
+        "10s",
+        0..=HOUR,
+        "a time from 0s to 1h",
+        "On SIGTERM, clients are sent elsewhere over this time; then they are cut off."
+    ),
+    text("tls.cert", "", "a path", "PEM file with the certificate chain; read again when it changes."),
+    text("tls.key", "", "a path", "PEM file with the private key."),
+    text(
+        "tls.names",
+        "",
+        "a list of names",
+        "More names and addresses for the development certificate, comma separated.",
+    ),
+    ranged!(
+        "session.linger",
+        "2m",
+        0..=24 * HOUR,
+        "a time from 0s to 24h",
+        "How long a session waits for a client that lost its connection. Costs a few KiB a session."
+    ),
+    ranged!(
+        "session.parked",
+        "10000",
+        0..=10_000_000,
+        "a whole number from 0 to 10000000",
+        "Most sessions that wait; beyond, the one that has waited longest ends."
+    ),
+    ranged!(
+        "limits.sessions",
+        "100000",
+        1..=10_000_000,
+        "a whole number from 1 to 10000000",
+        "Most connections in all; each costs about 40 KiB."
+    ),
+    ranged!(
+        "limits.sessions_per_address",
+        "10000",
+        1..=10_000_000,
+        "a whole number from 1 to 10000000",
+        "Most connections from one IPv4 address or IPv6 /64 network."
+    ),
+    ranged!(
+        "limits.channels",
+        "100",
+        1..=10_000,
+        "a whole number from 1 to 10000",
+        "Most channels a session has joined at once; each may hold one unfinished frame."
+    ),
+    ranged!(
+        "limits.payload",
+        "1MiB",
+        KIB..=16 * MIB,
+        "a size from 1KiB to 16MiB",
+        "Longest payload of one event."
+    ),
+    ranged!(
+        "limits.pushes",
+        "256",
+        1..=65_536,
+        "a whole number from 1 to 65536",
+        "Most pushes without a reply in one channel; as many replies are kept for a client that comes back."
+    ),
+    ranged!(
+        "limits.deadline",
+        "10s",
+        100..=HOUR,
+        "a time from 100ms to 1h",
+        "A frame or a handshake that has begun must be complete within this time."
+    ),
+    ranged!(
+        "history.count",
+        "1000",
+        0..=10_000_000,
+        "a whole number from 0 to 10000000",
+        "Most events kept in a topic."
+    ),
+    ranged!("history.bytes", "4MiB", 0..=64 * GIB, "a size from 0B to 64GiB", "Most bytes kept in a topic."),
+    ranged!(
+        "history.age",
+        "5m",
+        0..=7 * 24 * HOUR,
+        "a time from 0s to 7days",
+        "How long a topic keeps an event."
+    ),
+    ranged!(
+        "history.memory",
+        "256MiB",
+        MIB..=4096 * GIB,
+        "a size from 1MiB to 4TiB",
+        "Most bytes in all topics; beyond, the largest topics give up their oldest events."
+    ),
+    ranged!(
+        "history.topics",
+        "100000",
+        1..=100_000_000,
+        "a whole number from 1 to 100000000",
+        "Most topics at once."
+    ),
+    ranged!(
+        "transport.idle_timeout",
+        "1m",
+        SECOND..=HOUR,
+        "a time from 1s to 1h",
+        "A connection on which nothing arrives for this long is given up; clients send at least every 25 s."
+    ),
+    ranged!(
+        "transport.socket_buffer",
+        "32MiB",
+        64 * KIB..=GIB,
+        "a size from 64KiB to 1GiB",
+        "Kernel buffers asked for the UDP socket; too small, and storms of handshakes lose packets."
+    ),
+    ranged!(
+        "transport.retry_above",
+        "256",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "With more handshakes than this under way, new addresses must prove themselves first (RFC 9000, 8.1.2)."
+    ),
+    text("log.level", "info", "a level or directives such as info,dunlin_server=debug", "What is logged."),
+    text(
+        "log.format",
+        "auto",
+        "auto, human or json",
+        "How it is logged; auto is human on a terminal, json elsewhere.",
+    ),
+];

@@ -1,0 +1,130 @@
+//! Where values come from, reduced to text by key.
+
+use super::{KEYS, Key, Mistake, key};
+use std::{collections::BTreeMap, fmt};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody set it.
+    Default,
+    /// The configuration file.
+    File(String),
+    /// An environment variable.
+    Variable(String),
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(name) | Self::Variable(name) => f.write_str(name),
+            Self::Flag => f.write_str("command line"),
+        }
+    }
+}
+
+/// The values that were given, unchecked. Call in rising precedence: file, environment, flags.
+#[derive(Debug, Default)]
+pub struct Sources(BTreeMap<String, (String, Source)>);
+
+/// Variables of the client's side, and of tests, that share the prefix.
+const FOREIGN: &[&str] = &["DUNLIN_URL", "DUNLIN_LOCAL_DIR", "DUNLIN_CONFIG"];
+
+impl Sources {
+    /// Takes the values of a TOML document.
+    ///
+    /// # Errors
+    /// The document is not TOML.
+    pub fn file(&mut self, name: String, text: &str) -> Result<(), toml::de::Error> {
+        self.flatten("", text.parse::<toml::Table>()?, &Source::File(name));
+        Ok(())
+    }
+
+    /// Takes the variables that begin with `DUNLIN_`.
+    pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
+        for (name, value) in variables {
+            if !name.starts_with("DUNLIN_") || FOREIGN.contains(&name.as_str()) {
+                continue;
+            }
+            let key =
+                KEYS.iter().find(|key| key.variable() == name).map_or(name.clone(), |key| key.name.into());
+            self.0.insert(key, (value, Source::Variable(name)));
+        }
+    }
+
+    /// Takes one value of the command line.
+    pub fn flag(&mut self, key: &str, value: String) {
+        self.0.insert(key.into(), (value, Source::Flag));
+    }
+
+    /// The value in force for a key.
+    pub(super) fn get(&self, key: &Key) -> (String, Source) {
+        self.0.get(key.name).cloned().unwrap_or_else(|| (key.default_value(), Source::Default))
+    }
+
+    /// A mistake for each key that does not exist.
+    pub(super) fn unknown(&self) -> Vec<Mistake> {
+        let unknown = self.0.iter().filter(|(name, _)| key::find(name).is_none());
+        unknown
+            .map(|(name, (_, source))| Mistake {
+                key: name.clone(),
+                source: source.clone(),
+                text: hint(name),
+            })
+            .collect()
+    }
+
+    /// All values in force as a configuration file, with their sources as comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        let mut table = "";
+        for key in KEYS {
+            let (prefix, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+            if prefix != table {
+                out += &format!("\n[{prefix}]\n");
+                table = prefix;
+            }
+            let (value, source) = self.get(key);
+            out += &format!("# {}\n", key.doc);
+            if value.is_empty() {
+                out += &format!("# {name} = \"\"   # not set\n");
+            } else {
+                out += &format!("{name} = {}   # {source}\n", toml::Value::String(value));
+            }
+        }
+        out
+    }
+
+    fn flatten(&mut self, prefix: &str, table: toml::Table, source: &Source) {
+        for (name, value) in table {
+            let key = format!("{prefix}{name}");
+            match value {
+                toml::Value::Table(table) => self.flatten(&format!("{key}."), table, source),
+                value => {
+                    self.0.insert(key, (plain(value), source.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn plain(value: toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text,
+        toml::Value::Array(values) => values.into_iter().map(plain).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+fn hint(name: &str) -> String {
+    let similar =
+        |key: &&Key| strsim::levenshtein(name, key.name) <= 2 || key.name.ends_with(&format!(".{name}"));
+    match KEYS.iter().find(similar) {
+        Some(key) => format!("no such key; did you mean `{}`?", key.name),
+        None => "no such key".into(),
+    }
+}

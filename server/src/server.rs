@@ -1,0 +1,204 @@
+//! The server put together: hub, channels, workers, HTTP, and the clock that keeps them tidy.
+
+use crate::{
+    admission::Admission,
+    channel::{Channel, PubSub, router::Router},
+    certificate::Watched,
+    clock,
+    config::Config,
+    drain::Drain,
+    http::{self, Http},
+    metrics,
+    session::{Shared, connection::Node, registry::Registry},
+    worker::{StartError, Work, Worker},
+};
+use dunlin_certs::{Fingerprint, Live};
+use dunlin_hub::{Hub, Message};
+use dunlin_proto::{Pattern, Position, frame::channel::encode_event};
+use dunlin_transport::{self as transport, Keys, Listener};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// A running server. [`Server::shut_down`] drains it; dropping it cuts everybody off.
+pub struct Server {
+    node: Arc<Node>,
+    workers: Vec<Worker>,
+    http: Option<Http>,
+    certificate: Arc<Live>,
+    draining: Arc<AtomicBool>,
+    drain: Duration,
+    _housekeeping: AbortOnDropHandle<()>,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The certificate cannot be had.
+    #[error("certificate: {0}")]
+    Certificate(#[from] dunlin_certs::Error),
+    /// The keys in the data directory cannot be had.
+    #[error("data directory: {0}")]
+    Keys(#[from] transport::KeyError),
+    /// The UDP side cannot start.
+    #[error(transparent)]
+    Worker(#[from] StartError),
+    /// The HTTP side cannot start.
+    #[error("cannot serve HTTP on {0}: {1}")]
+    Http(SocketAddr, std::io::Error),
+}
+
+/// A server in the making: its configuration, and which channel serves which topics.
+pub struct Builder {
+    config: Config,
+    router: Router,
+}
+
+impl Builder {
+    /// Serves the topics of a pattern with channels that `new` makes, one for each membership. Topics that several
+    /// patterns match go to the closest one; those that none matches, to the built-in publish/subscribe channel.
+    #[must_use]
+    pub fn channel<C: Channel>(mut self, pattern: Pattern, new: impl Fn() -> C + Send + Sync + 'static) -> Self {
+        self.router.add(pattern, new);
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// An address is taken, or the data directory or the certificate cannot be used.
+    pub async fn start(self) -> Result<Server, Error> {
+        let config = &self.config;
+        let certificate = Live::open(config.certificate.clone(), SystemTime::now())?;
+        let keys = Keys::load_or_create(&config.data_dir)?;
+        let listen = transport::ServerConfig {
+            idle_timeout: config.idle_timeout,
+            socket_buffer: config.socket_buffer,
+            retry_above: config.retry_above,
+            // A few more than are admitted: those beyond the limit are told so, with a code.
+            max_connections: config.session.total.saturating_add(1000),
+            ..transport::ServerConfig::new(config.listen, certificate.clone(), keys)
+        };
+        self.start_on(certificate, move || Listener::bind(listen)).await
+    }
+
+    /// Starts the server on a listener of the caller's making, such as an in-memory one.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub async fn start_on(
+        self,
+        certificate: Arc<Live>,
+        bind: impl FnOnce() -> Result<Listener, transport::BindError> + Send + 'static,
+    ) -> Result<Server, Error> {
+        let Self { config, router } = self;
+        let metrics = metrics::recorder();
+        let node = Arc::new(node(&config, router));
+        let admission = Admission::new(config.session.total, config.session.per_address);
+        let draining = Arc::new(AtomicBool::new(false));
+        let http = match config.http {
+            Some(address) => Some(
+                http::serve(address, draining.clone(), metrics).await.map_err(|error| Error::Http(address, error))?,
+            ),
+            None => None,
+        };
+        let worker = Worker::start(0, Work { node: node.clone(), admission }, bind).await?;
+        let watched = Watched::new(certificate.clone(), worker.address.port());
+        let housekeeping = tokio::spawn(keep_house(node.clone(), watched));
+        Ok(Server {
+            node,
+            workers: vec![worker],
+            http,
+            certificate,
+            draining,
+            drain: config.drain,
+            _housekeeping: AbortOnDropHandle::new(housekeeping),
+        })
+    }
+}
+
+impl Server {
+    /// A server with this configuration, to add channels to.
+    #[must_use]
+    pub fn builder(config: Config) -> Builder {
+        let mut router = Router::default();
+        router.add("*".parse().expect("a legal pattern"), || PubSub);
+        Builder { config, router }
+    }
+
+    /// The UDP address it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.workers[0].address
+    }
+
+    /// The HTTP address it serves, if any.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|http| http.address)
+    }
+
+    /// The certificate in force.
+    #[must_use]
+    pub fn certificate(&self) -> &Live {
+        &self.certificate
+    }
+
+    /// SHA-256 of the certificate in force.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.certificate.fingerprint()
+    }
+
+    /// Refuses new connections, asks clients to leave within the configured time, cuts off those who have not, and ends.
+    pub async fn shut_down(self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.node.drain.begin(self.drain);
+        for worker in self.workers {
+            worker.stop(self.drain).await;
+        }
+        self.node.registry.end_all();
+        self.node.shared.memberships.close();
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.node.shared.memberships.wait()).await;
+    }
+}
+
+fn node(config: &Config, router: Router) -> Node {
+    // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
+    let first_epoch = rand::random_range(1..1 << 52);
+    Node {
+        shared: Shared {
+            hub: Hub::new(config.hub, encode, first_epoch),
+            router,
+            bounds: config.session,
+            memberships: TaskTracker::new(),
+        },
+        registry: Registry::new(config.session),
+        drain: Drain::new(),
+        idle_timeout: config.idle_timeout,
+    }
+}
+
+/// The frame that every subscriber's stream will carry.
+fn encode(position: Position, at: u64, message: &Message) -> bytes::Bytes {
+    encode_event(position.offset, at, &message.event, &message.payload, message.key.as_deref())
+}
+
+/// Once a second: history expires, parked sessions end, the certificate is looked at.
+async fn keep_house(node: Arc<Node>, mut certificate: Watched) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        second.tick().await;
+        node.shared.hub.sweep(clock::now_ms());
+        node.registry.sweep(Instant::now());
+        metrics::hub(&node.shared.hub.usage());
+        certificate.look();
+    }
+}

@@ -1,0 +1,224 @@
+//! One connection from its `Hello` to its end: the control stream, and a task for each stream that wants to join.
+
+use super::{
+    Session, Shared,
+    handshake::{self, Greeted},
+    registry::{Opened, Registry},
+};
+use crate::{
+    channel::membership::{self, Attach},
+    drain::Drain,
+    frames::Frames,
+};
+use dunlin_proto::{
+    Code,
+    frame::{
+        Refusal,
+        channel::{self, FromServer as ChannelFrame},
+        control::{FromClient, FromServer, Welcome},
+    },
+    limits::MAX_CONTROL_FRAME,
+};
+use dunlin_transport::{Connection, ConnectionError, RecvStream, SendStream};
+use metrics::counter;
+use std::{sync::Arc, time::Instant};
+use tokio::{sync::watch, task::JoinSet};
+
+/// Streams a client may open before the server has seen what it needs. Credit costs memory from the start, so it begins
+/// small and is doubled while it is used (`transport` starts with the same number).
+const FIRST_STREAMS: u32 = 16;
+
+/// Streams beyond the channel limit: the control stream, and some whose join is yet to be refused.
+const SPARE_STREAMS: u32 = 16;
+
+/// What all connections of a node share.
+pub(crate) struct Node {
+    pub(crate) shared: Shared,
+    pub(crate) registry: Registry,
+    pub(crate) drain: Drain,
+    pub(crate) idle_timeout: std::time::Duration,
+}
+
+/// How a connection ended.
+enum Ending {
+    /// The session is over.
+    Closed,
+    /// The client may come back.
+    Lost,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
+    let Some(greeted) = handshake::greet(&connection, node.shared.bounds.deadline).await else { return };
+    let opened = node.registry.open(&greeted.hello, &connection);
+    let Opened { session, generation, resumed } = &opened;
+    tracing::debug!(
+        session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
+        agent = greeted.hello.agent, resumed, "session opened"
+    );
+    let (paused, _) = watch::channel(false);
+    let served = Served { node: &node, connection: &connection, opened: &opened, paused };
+    match served.run(greeted).await {
+        Ending::Closed => node.registry.close(session, *generation, Instant::now()),
+        Ending::Lost => node.registry.park(session, *generation, Instant::now()),
+    }
+    tracing::debug!(session = &*session.name, reason = ?connection.close_reason(), "connection ended");
+}
+
+struct Served<'a> {
+    node: &'a Arc<Node>,
+    connection: &'a Connection,
+    opened: &'a Opened,
+    paused: watch::Sender<bool>,
+}
+
+impl Served<'_> {
+    async fn run(&self, greeted: Greeted) -> Ending {
+        let Greeted { mut send, mut frames, version, .. } = greeted;
+        let mut write = FromServer::Welcome(self.welcome(version));
+        let mut openers = JoinSet::new();
+        let mut streams = FIRST_STREAMS;
+        let mut drain = self.node.drain.subscribe();
+        loop {
+            if self.write(&mut send, &write).await.is_err() {
+                return self.lost();
+            }
+            write = loop {
+                tokio::select! {
+                    frame = frames.next() => match frame {
+                        Ok(Some(frame)) => match self.answer(FromClient::decode(&frame)) {
+                            Ok(Some(answer)) => break answer,
+                            Ok(None) => {}
+                            Err(refusal) => {
+                                let over = refusal.code == Code::OK;
+                                handshake::farewell(&mut send, FromServer::Goodbye(refusal.clone()).encode()).await;
+                                handshake::close(self.connection, &refusal);
+                                return if over { Ending::Closed } else { Ending::Lost };
+                            }
+                        },
+                        Ok(None) => {
+                            self.connection.close(Code::OK.0, "goodbye");
+                            return Ending::Closed;
+                        }
+                        Err(error) => {
+                            if let Some(code) = error.code() {
+                                handshake::close(self.connection, &Refusal::because(code, &error.to_string()));
+                            }
+                            return self.lost();
+                        }
+                    },
+                    stream = self.connection.accept_bi() => match stream {
+                        Ok((send, recv)) => {
+                            openers.spawn(open(self.node.clone(), self.opened.session.clone(), self.paused.subscribe(), send, recv));
+                            streams = self.grant(streams, openers.len());
+                        }
+                        Err(_) => return self.lost(),
+                    },
+                    Some(_) = openers.join_next() => {}
+                    within_ms = drain.begun() => break FromServer::GoAway { code: Code::GOING_AWAY, within_ms, url: None },
+                }
+            };
+        }
+    }
+
+    fn welcome(&self, version: u32) -> Welcome {
+        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let bounds = &self.node.shared.bounds;
+        Welcome {
+            version,
+            session: self.opened.session.name.to_string(),
+            resume: self.opened.session.ticket.to_vec().into(),
+            resumed: self.opened.resumed,
+            linger_ms: millis(bounds.linger),
+            idle_ms: millis(self.node.idle_timeout),
+            limits: bounds.limits,
+            agent: concat!("dunlin-server/", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+
+    /// What a control frame is answered with, if anything; or why the connection ends.
+    fn answer(
+        &self,
+        frame: Result<FromClient, dunlin_proto::frame::DecodeError>,
+    ) -> Result<Option<FromServer>, Refusal> {
+        match frame {
+            Ok(FromClient::Ping { n }) => return Ok(Some(FromServer::Pong { n })),
+            // There is nothing to check tokens against yet, so any is as good as none.
+            Ok(FromClient::Refresh { .. }) => return Ok(Some(FromServer::Refreshed { expires_in_ms: None })),
+            Ok(FromClient::Pause) => self.paused.send_replace(true),
+            Ok(FromClient::Resume) => self.paused.send_replace(false),
+            Ok(FromClient::Goodbye { .. }) => return Err(Refusal::because(Code::OK, "goodbye")),
+            Ok(FromClient::Hello(_)) => return Err(Refusal::new(Code::HELLO_REPEATED)),
+            Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
+        };
+        Ok(None)
+    }
+
+    /// A client that does not read its control stream is cut off.
+    async fn write(&self, send: &mut SendStream, frame: &FromServer) -> Result<(), ()> {
+        let written =
+            tokio::time::timeout(self.node.shared.bounds.deadline, send.write(frame.encode())).await;
+        match written {
+            Ok(written) => written.map_err(drop),
+            Err(_) => {
+                handshake::close(
+                    self.connection,
+                    &Refusal::because(Code::DEADLINE, "the control stream is not read"),
+                );
+                Err(())
+            }
+        }
+    }
+
+    /// Doubles the stream credit when half of it is used.
+    fn grant(&self, granted: u32, opening: usize) -> u32 {
+        let used = u32::try_from(self.opened.session.channels() + opening).unwrap_or(u32::MAX);
+        let most = self.node.shared.bounds.limits.channels + SPARE_STREAMS;
+        if used < granted / 2 || granted >= most {
+            return granted;
+        }
+        let more = (granted * 2).min(most);
+        self.connection.grant_streams(more);
+        more
+    }
+
+    /// What the end of the connection means for the session: a client that closed with OK will not be back.
+    fn lost(&self) -> Ending {
+        match self.connection.close_reason() {
+            Some(ConnectionError::Closed { code, .. }) if code == Code::OK.0 => Ending::Closed,
+            _ => Ending::Lost,
+        }
+    }
+}
+
+/// Reads the join that a stream must begin with, and hands the stream to its membership.
+async fn open(
+    node: Arc<Node>,
+    session: Arc<Session>,
+    paused: watch::Receiver<bool>,
+    send: SendStream,
+    recv: RecvStream,
+) {
+    let bounds = &node.shared.bounds;
+    let mut frames = Frames::new(recv, bounds.limits.frame().max(MAX_CONTROL_FRAME), bounds.deadline);
+    let refusal = match frames.first().await {
+        Ok(Some(frame)) => match channel::FromClient::decode(&frame) {
+            Ok(channel::FromClient::Join(join)) => {
+                session.attach(&node.shared, Attach { join, send, frames, paused }).await;
+                return;
+            }
+            Ok(channel::FromClient::Push(_)) => {
+                Refusal::because(Code::UNEXPECTED_FRAME, "the first frame must be Join")
+            }
+            Err(error) => Refusal::because(error.code(), &error.to_string()),
+        },
+        Ok(None) => Refusal::because(Code::UNEXPECTED_FRAME, "the stream ended before Join"),
+        Err(error) => match error.code() {
+            Some(code) => Refusal::because(code, &error.to_string()),
+            None => return,
+        },
+    };
+    counter!("dunlin_streams_refused_total").increment(1);
+    membership::refuse(send, ChannelFrame::Refused(refusal.clone()).encode(), &refusal).await;
+    frames.stop(refusal.code);
+}

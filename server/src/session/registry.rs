@@ -1,0 +1,102 @@
+//! All sessions of the node, connected and parked.
+
+use super::{Session, Ticket, UNPOISONED};
+use crate::config;
+use dunlin_proto::frame::control::Hello;
+use dunlin_transport::Connection;
+use metrics::{counter, gauge};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+/// Sessions by their ticket.
+pub(crate) struct Registry {
+    bounds: config::Session,
+    sessions: Mutex<HashMap<Ticket, Arc<Session>>>,
+}
+
+/// A session on the connection that has just said hello.
+pub(crate) struct Opened {
+    pub(crate) session: Arc<Session>,
+    /// Tells this connection from those that the session was on before.
+    pub(crate) generation: u64,
+    pub(crate) resumed: bool,
+}
+
+impl Registry {
+    pub(crate) fn new(bounds: config::Session) -> Self {
+        Self { bounds, sessions: Mutex::default() }
+    }
+
+    /// Resumes the session that the hello asks for, or else begins a new one.
+    pub(crate) fn open(&self, hello: &Hello, connection: &Connection) -> Opened {
+        let mut sessions = self.sessions.lock().expect(UNPOISONED);
+        let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
+        let held = ticket.and_then(|ticket| sessions.get(&ticket)).filter(|held| held.client == hello.client);
+        if let Some(session) = held {
+            let generation = session.connect(connection.clone());
+            counter!("dunlin_sessions_resumed_total").increment(1);
+            return Opened { session: session.clone(), generation, resumed: true };
+        }
+        let ticket: Ticket = rand::random();
+        let name = format!("{:016x}", rand::random::<u64>());
+        let session = Arc::new(Session::new(name.into(), ticket, hello.client, connection.clone()));
+        sessions.insert(ticket, session.clone());
+        counter!("dunlin_sessions_opened_total").increment(1);
+        gauge!("dunlin_sessions").set(sessions.len() as f64);
+        Opened { session, generation: 0, resumed: false }
+    }
+
+    /// The session's connection is gone: it waits for its client, unless it has moved to another connection.
+    pub(crate) fn park(&self, session: &Session, generation: u64, now: Instant) {
+        if session.park(generation, now) && self.bounds.linger.is_zero() {
+            self.end(session);
+        }
+    }
+
+    /// The session is over.
+    pub(crate) fn end(&self, session: &Session) {
+        let mut sessions = self.sessions.lock().expect(UNPOISONED);
+        sessions.remove(&session.ticket);
+        session.end();
+        gauge!("dunlin_sessions").set(sessions.len() as f64);
+    }
+
+    /// Ends the session of a connection that closed on purpose, unless it has moved to another connection.
+    pub(crate) fn close(&self, session: &Session, generation: u64, now: Instant) {
+        if session.park(generation, now) {
+            self.end(session);
+        }
+    }
+
+    /// Ends sessions that have waited too long, and the longest waiting ones beyond the bound.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let mut sessions = self.sessions.lock().expect(UNPOISONED);
+        let mut parked: Vec<(Instant, Ticket)> = sessions
+            .iter()
+            .filter_map(|(ticket, session)| Some((session.parked_since()?, *ticket)))
+            .collect();
+        parked.sort_unstable();
+        let excess = parked.len().saturating_sub(self.bounds.parked);
+        for (at, (since, ticket)) in parked.iter().enumerate() {
+            if at < excess || now.duration_since(*since) >= self.bounds.linger {
+                if let Some(session) = sessions.remove(ticket) {
+                    session.end();
+                }
+                let why = if at < excess { "evicted" } else { "expired" };
+                counter!("dunlin_sessions_ended_parked_total", "why" => why).increment(1);
+            }
+        }
+        gauge!("dunlin_sessions").set(sessions.len() as f64);
+        gauge!("dunlin_sessions_parked").set(parked.len() as f64);
+    }
+
+    /// Ends all sessions, at shutdown.
+    pub(crate) fn end_all(&self) {
+        for (_, session) in self.sessions.lock().expect(UNPOISONED).drain() {
+            session.end();
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A worker: one thread, one runtime, one UDP socket, and the connections that arrive on it.
+
+use crate::{
+    admission::{Admission, Permit},
+    session::connection::{self, Node},
+};
+use dunlin_proto::Code;
+use dunlin_transport::{BindError, Connection, Incoming, Listener};
+use metrics::counter;
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use tokio::{sync::oneshot, task::JoinSet};
+
+/// What a worker serves with.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) node: Arc<Node>,
+    pub(crate) admission: Arc<Admission>,
+}
+
+/// A running worker.
+pub(crate) struct Worker {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<Stop>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// How a worker is to end: connections have this long to leave, then they are cut off.
+struct Stop(Duration);
+
+impl Worker {
+    /// Starts a thread that binds a listener and serves it.
+    pub(crate) async fn start(
+        index: usize,
+        work: Work,
+        bind: impl FnOnce() -> Result<Listener, BindError> + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let (bound, binding) = oneshot::channel::<Result<SocketAddr, StartError>>();
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(bound.send(Err(error.into()))),
+            };
+            runtime.block_on(async {
+                let listener = match bind() {
+                    Ok(listener) => listener,
+                    Err(error) => return drop(bound.send(Err(error.into()))),
+                };
+                if bound.send(Ok(listener.local_address())).is_ok() {
+                    run(&work, &listener, stopped).await;
+                }
+            });
+            let _ = end.send(());
+        })?;
+        let address = binding.await.map_err(|_| StartError::Gone)??;
+        Ok(Self { address, stop, ended })
+    }
+
+    /// Ends the worker: no new connections from now on, and after `patience` no old ones.
+    pub(crate) async fn stop(self, patience: Duration) {
+        if self.stop.send(Stop(patience)).is_ok() {
+            let _ = self.ended.await;
+        }
+    }
+}
+
+/// Why a worker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The socket could not be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The thread or its runtime could not be had.
+    #[error("cannot start a worker: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The thread ended before it had begun.
+    #[error("a worker ended while it started")]
+    Gone,
+}
+
+async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<Stop>) {
+    let mut connections = JoinSet::new();
+    let node = work.node.clone();
+    connections.spawn(async move { node.shared.hub.drive().await });
+    let Stop(patience) = loop {
+        tokio::select! {
+            incoming = listener.accept() => match incoming {
+                Some(incoming) => { connections.spawn(admit(work.clone(), incoming)); }
+                None => break Stop(Duration::ZERO),
+            },
+            Some(ended) = connections.join_next() => report(ended),
+            stop = &mut stopped => break stop.unwrap_or(Stop(Duration::ZERO)),
+        }
+    };
+    listener.stop_accepting();
+    let left = async {
+        // One task is left when all connections are gone: the hub's.
+        while connections.len() > 1 {
+            if let Some(ended) = connections.join_next().await {
+                report(ended);
+            }
+        }
+    };
+    let _ = tokio::time::timeout(patience, left).await;
+    listener.close(Code::GOING_AWAY.0, "the server is shutting down");
+    let _ = tokio::time::timeout(FAREWELL, listener.wait_idle()).await;
+}
+
+/// How long the last packets of closed connections are waited for.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// A panic in a connection's task is a bug, but nobody else's problem.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked");
+        counter!("dunlin_connection_panics_total").increment(1);
+    }
+}
+
+async fn admit(work: Work, incoming: Incoming) {
+    let peer = incoming.remote_address();
+    let permit = work.admission.admit(peer.ip());
+    let connection = match incoming.accept().await {
+        Ok(connection) => connection,
+        Err(error) => {
+            counter!("dunlin_handshakes_failed_total").increment(1);
+            tracing::debug!(%peer, %error, "handshake failed");
+            return;
+        }
+    };
+    match permit {
+        Ok(permit) => serve(work, connection, permit).await,
+        Err(code) => refuse(&connection, code),
+    }
+}
+
+async fn serve(work: Work, connection: Connection, _permit: Permit) {
+    counter!("dunlin_connections_total", "transport" => connection.kind().to_string()).increment(1);
+    connection::serve(work.node, connection).await;
+}
+
+fn refuse(connection: &Connection, code: Code) {
+    counter!("dunlin_refusals_total", "code" => code.name()).increment(1);
+    tracing::info!(peer = %connection.remote_address(), %code, "refused");
+    connection.close(code.0, code.row().map_or("", |row| row.meaning));
+}
