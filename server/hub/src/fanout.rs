@@ -180,3 +180,155 @@ async fn yield_once() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        pin::Pin,
+        sync::atomic::Ordering::SeqCst,
+        task::{Context, Wake, Waker},
+    };
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// A future that is polled by hand.
+    struct Task<'a> {
+        future: Pin<Box<dyn Future<Output = ()> + 'a>>,
+        wakes: Arc<Count>,
+    }
+
+    impl<'a> Task<'a> {
+        fn new(future: impl Future<Output = ()> + 'a) -> Self {
+            let mut task = Self { future: Box::pin(future), wakes: Arc::default() };
+            task.poll();
+            task
+        }
+
+        fn poll(&mut self) {
+            let waker = Waker::from(self.wakes.clone());
+            assert!(self.future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+
+        fn wakes(&self) -> usize {
+            self.wakes.0.load(SeqCst)
+        }
+    }
+
+    /// Readers who never have enough: each lines up again as soon as it is woken and polled.
+    fn readers(bell: &Bell, n: usize) -> Vec<Task<'_>> {
+        let enter = |_| {
+            bell.enter();
+            Task::new(bell.wait(|| false))
+        };
+        (0..n).map(enter).collect()
+    }
+
+    /// Turns until there is nothing to do, with the readers polled after each. How many readers had been woken after
+    /// each turn, every wake-up counted.
+    fn run(fanout: &Fanout, readers: &mut [Task<'_>]) -> Vec<usize> {
+        let mut woken = Vec::new();
+        while fanout.turn() {
+            readers.iter_mut().for_each(Task::poll);
+            woken.push(readers.iter().map(Task::wakes).sum());
+        }
+        woken
+    }
+
+    #[test]
+    fn a_round_wakes_everyone_once_sixteen_at_a_time() {
+        let (fanout, bell) = (Fanout::default(), Arc::new(Bell::default()));
+        let mut readers = readers(&bell, 40);
+        fanout.ring(&bell);
+        assert_eq!(run(&fanout, &mut readers), [16, 32, 40]);
+        assert!(readers.iter().all(|reader| reader.wakes() == 1));
+    }
+
+    #[test]
+    fn news_during_a_round_makes_one_more_round() {
+        let (fanout, bell) = (Fanout::default(), Arc::new(Bell::default()));
+        let mut readers = readers(&bell, 20);
+        fanout.ring(&bell);
+        assert!(fanout.turn());
+        readers.iter_mut().for_each(Task::poll);
+        let before: Vec<_> = readers.iter().map(Task::wakes).collect();
+        fanout.ring(&bell);
+        fanout.ring(&bell);
+        assert_eq!(lock(&fanout.rounds).len(), 1);
+        assert_eq!(run(&fanout, &mut readers).last(), Some(&40));
+        // Whoever was waiting when the news came has been woken since.
+        assert!(readers.iter().zip(before).all(|(reader, before)| reader.wakes() > before));
+    }
+
+    #[test]
+    fn a_crowded_topic_does_not_hold_up_a_small_one() {
+        let (fanout, crowded, small) =
+            (Fanout::default(), Arc::new(Bell::default()), Arc::new(Bell::default()));
+        let crowd = readers(&crowded, 10_000);
+        let reader = readers(&small, 1);
+        fanout.ring(&crowded);
+        assert!(fanout.turn());
+        fanout.ring(&small);
+        assert!(fanout.turn());
+        assert!(fanout.turn());
+        assert_eq!(reader[0].wakes(), 1);
+        // One whole turn each in turns; and the crowd has what the small one leaves over.
+        assert_eq!(crowd.iter().map(Task::wakes).sum::<usize>(), 16 + 16 + 15);
+    }
+
+    #[test]
+    fn many_small_topics_share_a_turn() {
+        let fanout = Fanout::default();
+        let bells: Vec<_> = (0..40).map(|_| Arc::new(Bell::default())).collect();
+        let readers: Vec<_> = bells.iter().flat_map(|bell| readers(bell, 1)).collect();
+        bells.iter().for_each(|bell| fanout.ring(bell));
+        assert!(fanout.turn());
+        assert_eq!(readers.iter().map(Task::wakes).sum::<usize>(), 16);
+    }
+
+    #[test]
+    fn nobody_is_queued_without_readers() {
+        let (fanout, bell) = (Fanout::default(), Arc::new(Bell::default()));
+        fanout.ring(&bell);
+        assert!(!fanout.turn());
+    }
+
+    #[test]
+    fn readers_who_come_and_go_leave_the_others_their_wake_ups() {
+        let (fanout, bell) = (Fanout::default(), Arc::new(Bell::default()));
+        let mut readers = readers(&bell, 20);
+        fanout.ring(&bell);
+        assert!(fanout.turn());
+        // Two who were woken give up before they look, two who wait leave.
+        for leaver in [17, 16, 1, 0] {
+            readers.remove(leaver);
+            bell.leave();
+        }
+        run(&fanout, &mut readers);
+        assert!(readers.iter().all(|reader| reader.wakes() >= 1));
+    }
+
+    #[test]
+    fn the_work_of_a_driver_that_goes_away_goes_on() {
+        let (fanout, bell) = (Fanout::default(), Arc::new(Bell::default()));
+        let readers = readers(&bell, 20);
+        let mut drivers = [Task::new(fanout.drive()), Task::new(fanout.drive())];
+        fanout.ring(&bell);
+        let [first, second] = drivers.each_ref().map(Task::wakes);
+        assert_eq!((first, second), (1, 0), "one driver is enough");
+        drivers[0].poll();
+        assert_eq!(readers.iter().map(Task::wakes).sum::<usize>(), 16);
+        let [gone, mut left] = drivers;
+        drop(gone);
+        assert_eq!(left.wakes(), 1);
+        left.poll();
+        assert_eq!(readers.iter().map(Task::wakes).sum::<usize>(), 20);
+    }
+}

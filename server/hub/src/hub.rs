@@ -31,7 +31,7 @@ pub struct Hub {
     config: Config,
     pub(crate) encode: Encode,
     broker: Arc<dyn Broker>,
-    topics: topic::Table,
+    pub(crate) topics: topic::Table,
     memory: Arc<Budget>,
     /// Held by the one who makes room.
     reclaiming: Mutex<()>,

@@ -42,6 +42,8 @@ mod feed;
 mod hub;
 mod log;
 mod message;
+#[cfg(test)]
+mod properties;
 mod topic;
 mod usage;
 

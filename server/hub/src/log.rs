@@ -218,3 +218,150 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use std::mem::size_of;
+
+    const EPOCH: u64 = 7;
+
+    pub(crate) fn at(offset: u64) -> Position {
+        Position::new(EPOCH, offset)
+    }
+
+    pub(crate) fn log(retention: Retention) -> Log {
+        let mut log = Log::new(retention, Budget::new(usize::MAX).share());
+        log.begin(at(0));
+        log
+    }
+
+    pub(crate) fn add(
+        log: &mut Log,
+        name: &'static str,
+        key: Option<&str>,
+        now: u64,
+        window: Option<Retention>,
+    ) {
+        let previous = log.tail().offset;
+        log.append(record(previous + 1, now, name, key), previous, window);
+    }
+
+    pub(crate) fn add_all(log: &mut Log, events: &[(&'static str, Option<&str>)]) {
+        for (name, key) in events {
+            add(log, name, *key, 0, None);
+        }
+    }
+
+    fn record(offset: u64, at: u64, name: &'static str, key: Option<&str>) -> Record {
+        Record { offset, at, key: key.map(Into::into), frame: Bytes::from_static(name.as_bytes()) }
+    }
+
+    fn offsets(log: &Log) -> Vec<u64> {
+        log.entries.iter().map(|entry| entry.record.offset).collect()
+    }
+
+    fn live(log: &Log) -> Vec<u64> {
+        log.entries.iter().filter(|entry| !entry.superseded).map(|entry| entry.record.offset).collect()
+    }
+
+    #[test]
+    fn the_overhead_covers_an_entry_and_its_place_in_the_index() {
+        assert!(size_of::<Entry>() + size_of::<(Key, u64)>() < OVERHEAD);
+    }
+
+    #[test]
+    fn retention_by_count_bytes_and_age() {
+        let all = Retention { count: 99, bytes: 99_999, age: Duration::from_secs(99) };
+        let kept = |retention| {
+            let mut log = log(retention);
+            for (i, name) in ["aa", "bb", "cc"].into_iter().enumerate() {
+                add(&mut log, name, None, i as u64 * 1000, None);
+            }
+            offsets(&log)
+        };
+        assert_eq!(kept(all), [1, 2, 3]);
+        assert_eq!(kept(Retention { count: 2, ..all }), [2, 3]);
+        assert_eq!(kept(Retention { bytes: 2 * (OVERHEAD + 2), ..all }), [2, 3]);
+        assert_eq!(kept(Retention { bytes: 2 * (OVERHEAD + 2) - 1, ..all }), [3]);
+        assert_eq!(kept(Retention { age: Duration::from_millis(1001), ..all }), [2, 3]);
+        assert_eq!(kept(Retention { age: Duration::from_millis(1000), ..all }), [3]);
+    }
+
+    #[test]
+    fn live_readers_have_a_window_however_little_is_retained() {
+        let nothing = Retention { count: 0, bytes: 0, age: Duration::ZERO };
+        let window = Retention { count: 2, bytes: OVERHEAD + 10, age: Duration::from_secs(1) };
+        let mut log = log(nothing);
+        add(&mut log, "a", None, 0, Some(window));
+        assert_eq!(offsets(&log), [1]);
+        // Larger than the window, but the newest.
+        add(&mut log, "larger than ten", None, 500, Some(window));
+        assert_eq!(offsets(&log), [2]);
+        log.trim(1499, Some(window));
+        assert_eq!(offsets(&log), [2]);
+        log.trim(1500, Some(window));
+        assert!(log.is_empty());
+        add(&mut log, "b", None, 1500, None);
+        assert_eq!((log.is_empty(), log.head(), log.bytes()), (true, 3, 0));
+    }
+
+    #[test]
+    fn making_room_takes_the_oldest() {
+        let mut log = log(Retention::default());
+        add_all(&mut log, &[("a", None), ("b", None), ("c", None)]);
+        assert_eq!(log.trim_to(log.bytes()), 0);
+        assert_eq!(log.trim_to(log.bytes() - 1), 1);
+        assert_eq!((offsets(&log), log.head()), (vec![2, 3], 1));
+        assert_eq!(log.trim_to(0), 2);
+        assert_eq!((log.head(), log.tail()), (3, at(3)));
+    }
+
+    #[test]
+    fn a_key_leaves_the_index_with_its_last_event() {
+        let mut log = log(Retention { count: 2, ..Retention::default() });
+        add_all(&mut log, &[("a1", Some("a")), ("b1", Some("b")), ("a2", Some("a"))]);
+        assert_eq!((live(&log), log.newest.len()), (vec![2, 3], 2));
+        add_all(&mut log, &[("c1", Some("c"))]);
+        assert_eq!((live(&log), log.newest.len()), (vec![3, 4], 2));
+    }
+
+    #[test]
+    fn a_hole_takes_what_is_before_it() {
+        let mut log = log(Retention::default());
+        add_all(&mut log, &[("a", None), ("b", None)]);
+        log.append(record(9, 0, "i", None), 8, None);
+        assert_eq!((offsets(&log), log.head(), log.lost), (vec![9], 8, 8));
+        // Sparse offsets alone are no hole.
+        log.append(record(12, 0, "l", None), 9, None);
+        assert_eq!(offsets(&log), [9, 12]);
+    }
+
+    #[test]
+    fn history_goes_in_front_and_is_conflated() {
+        let mut log = log(Retention::default());
+        log.begin(at(10));
+        add(&mut log, "a3", Some("a"), 5, None);
+        let history = || {
+            [(7, "a1", "a"), (8, "b1", "b"), (10, "a2", "a")].map(|(o, n, k)| record(o, 9, n, Some(k))).into()
+        };
+        log.prepend(6, 10, history());
+        assert_eq!((offsets(&log), live(&log), log.head()), (vec![7, 8, 10, 11], vec![8, 11], 6));
+        let bytes = log.bytes();
+        // Somebody else's question for the same is answered later.
+        log.prepend(6, 10, history());
+        assert_eq!((offsets(&log), log.bytes()), (vec![7, 8, 10, 11], bytes));
+        assert!(log.entries.iter().all(|entry| entry.record.at == 5), "time does not go back within a log");
+        assert_eq!(log.end.wrapping_sub(log.entries[0].start), bytes as u64);
+    }
+
+    #[test]
+    fn history_that_no_longer_meets_the_log_is_left_out() {
+        let mut log = log(Retention { count: 1, ..Retention::default() });
+        log.begin(at(10));
+        add_all(&mut log, &[("k", None), ("l", None)]);
+        log.prepend(9, 10, vec![record(10, 0, "j", None)]);
+        assert_eq!(offsets(&log), [12]);
+    }
+}

@@ -1,7 +1,10 @@
 //! Reading a log: from where, what, and what is missing.
 
 use super::Log;
-use crate::cursor::{Batch, Limit, Order};
+use crate::{
+    config::is_younger,
+    cursor::{Batch, Limit, Order},
+};
 use dunlin_proto::Position;
 
 impl Log {
@@ -64,8 +67,7 @@ impl Log {
             frames.push(entry.record.frame.clone());
             last.offset = entry.record.offset;
         }
-        // The newest event of a topic is superseded by none, so a batch that ends early for want of events cannot be:
-        // its last frame is the tail's.
+        // Never empty: nothing supersedes the newest event, and what is gone of it is in a gap.
         (Batch::Events(frames), last)
     }
 
@@ -73,11 +75,94 @@ impl Log {
     fn first_within(&self, now: u64) -> usize {
         self.entries.partition_point(|entry| {
             self.end.wrapping_sub(entry.start) > self.retention.bytes as u64
-                || !crate::config::is_younger(entry.record.at, now, self.retention.age)
+                || !is_younger(entry.record.at, now, self.retention.age)
         })
     }
 }
 
 fn gap(from: Position, to: Position) -> (Batch, Position) {
     (Batch::Gap { from: from.offset + 1, to: to.offset }, to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Retention, log::tests::*};
+    use bytes::Bytes;
+
+    const ANY: Limit = Limit { frames: 99, bytes: 99_999 };
+
+    fn events(names: &[&'static str]) -> Batch {
+        Batch::Events(names.iter().map(|name| Bytes::from_static(name.as_bytes())).collect())
+    }
+
+    #[test]
+    fn a_batch_keeps_both_limits_but_has_at_least_one_frame() {
+        let mut log = log(Retention::default());
+        add_all(&mut log, &[("aaaa", None), ("bbbb", None), ("cccc", None)]);
+        let read = |offset, frames, bytes| log.read(at(offset), Order::All, Limit { frames, bytes }).unwrap();
+        assert_eq!(read(0, 2, 99), (events(&["aaaa", "bbbb"]), at(2)));
+        assert_eq!(read(0, 9, 8), (events(&["aaaa", "bbbb"]), at(2)));
+        assert_eq!(read(0, 9, 7), (events(&["aaaa"]), at(1)));
+        assert_eq!(read(1, 0, 0), (events(&["bbbb"]), at(2)));
+        assert_eq!(log.read(at(3), Order::All, ANY), None);
+    }
+
+    #[test]
+    fn latest_has_the_newest_event_of_each_key_in_the_order_of_the_log() {
+        let mut log = log(Retention::default());
+        add_all(
+            &mut log,
+            &[("a1", Some("a")), ("x1", None), ("b1", Some("b")), ("a2", Some("a")), ("x2", None)],
+        );
+        assert_eq!(log.read(at(0), Order::Latest, ANY), Some((events(&["b1", "a2", "x2"]), at(5))));
+        let one = Limit { frames: 1, ..ANY };
+        assert_eq!(log.read(at(3), Order::Latest, one), Some((events(&["a2"]), at(4))));
+    }
+
+    #[test]
+    fn latest_misses_only_what_nothing_has_superseded() {
+        let mut log = log(Retention { count: 3, ..Retention::default() });
+        add_all(
+            &mut log,
+            &[("a1", Some("a")), ("b1", Some("b")), ("a2", Some("a")), ("b2", Some("b")), ("b3", Some("b"))],
+        );
+        // a1 and b1 have left the log, but each had a successor.
+        assert_eq!(log.read(at(0), Order::All, ANY), Some((Batch::Gap { from: 1, to: 2 }, at(2))));
+        assert_eq!(log.read(at(0), Order::Latest, ANY), Some((events(&["a2", "b3"]), at(5))));
+        // Now a2 goes, the latest of its key.
+        add_all(&mut log, &[("b4", Some("b"))]);
+        assert_eq!(log.read(at(1), Order::Latest, ANY), Some((Batch::Gap { from: 2, to: 3 }, at(3))));
+        assert_eq!(log.read(at(3), Order::Latest, ANY), Some((events(&["b4"]), at(6))));
+    }
+
+    #[test]
+    fn history_is_what_retention_says_even_where_live_readers_have_more() {
+        let mut log = log(Retention { count: 2, ..Retention::default() });
+        for (name, key) in [("a1", Some("a")), ("a2", Some("a")), ("b1", Some("b")), ("a3", Some("a"))] {
+            add(&mut log, name, key, 0, Some(crate::log::LIVE));
+        }
+        assert_eq!(log.entries.len(), 4);
+        assert_eq!(log.oldest(Order::All, 0), at(2));
+        assert!(log.covers(at(2), Order::All, 0) && !log.covers(at(1), Order::All, 0));
+        // The events that history lacks have all been superseded.
+        assert!(log.covers(at(0), Order::Latest, 0));
+        assert!(log.covers(at(4), Order::All, 0) && !log.covers(at(5), Order::All, 0));
+        assert!(!log.covers(Position::new(8, 3), Order::All, 0));
+    }
+
+    #[test]
+    fn a_restart_tells_what_went_with_the_old_epoch() {
+        let mut log = log(Retention::default());
+        add_all(&mut log, &[("a", None), ("b", None)]);
+        log.begin(Position::new(8, 40));
+        let read = |from| log.read(from, Order::All, ANY);
+        assert_eq!(read(at(0)), Some((Batch::Gap { from: 1, to: 2 }, at(2))));
+        assert_eq!(read(at(2)), Some((Batch::Restarted(Position::new(8, 40)), Position::new(8, 40))));
+        assert_eq!(
+            read(Position::new(3, 1)),
+            Some((Batch::Restarted(Position::new(8, 40)), Position::new(8, 40)))
+        );
+        assert_eq!(read(Position::new(8, 40)), None);
+    }
 }
