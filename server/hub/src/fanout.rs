@@ -185,6 +185,7 @@ async fn yield_once() {
 mod tests {
     use super::*;
     use std::{
+        cell::{Cell, RefCell},
         pin::Pin,
         sync::atomic::Ordering::SeqCst,
         task::{Context, Wake, Waker},
@@ -313,6 +314,26 @@ mod tests {
         }
         run(&fanout, &mut readers);
         assert!(readers.iter().all(|reader| reader.wakes() >= 1));
+    }
+
+    #[test]
+    fn news_that_come_while_a_reader_looks_are_not_slept_past() {
+        let (fanout, bell) = (Fanout::default(), Arc::new(Bell::default()));
+        let others = RefCell::new(readers(&bell, 1));
+        let looks = Cell::new(0);
+        bell.enter();
+        let _reader = Task::new(bell.wait(|| {
+            looks.set(looks.get() + 1);
+            if looks.get() == 2 {
+                // It has seen nothing. Now there is an event, a whole round, and the other reader lines up again,
+                // ready to take a wake-up that is not meant for it.
+                fanout.ring(&bell);
+                assert!(fanout.turn());
+                others.borrow_mut().iter_mut().for_each(Task::poll);
+            }
+            false
+        }));
+        assert!(looks.get() > 2);
     }
 
     #[test]

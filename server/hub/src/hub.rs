@@ -2,7 +2,7 @@
 
 use crate::{
     Broker, Config, Cursor, Feed, Message, Order, Outcome, Published, Start, Usage,
-    broker::{Unavailable, local::Local},
+    broker::{Event, Unavailable, local::Local},
     budget::{Budget, water_level},
     fanout::Fanout,
     lock,
@@ -215,23 +215,21 @@ impl Hub {
         order: Order,
         now: u64,
     ) -> Result<(), SubscribeError> {
-        let (tail, head, is_covered) = {
+        let (tail, head, after) = {
             let log = lock(&topic.log);
-            (log.tail(), log.head(), matches!(start, Start::After(p) if log.covers(p, order, now)))
+            let after = match start {
+                Start::Oldest => Some(0),
+                Start::After(p) if p.epoch == log.tail().epoch && !log.covers(p, order, now) => {
+                    Some(p.offset)
+                }
+                Start::After(_) | Start::Now => None,
+            };
+            (log.tail(), log.head(), after)
         };
-        let after = match start {
-            Start::Oldest => 0,
-            Start::After(position) if position.epoch == tail.epoch && !is_covered => position.offset,
-            _ => return Ok(()),
-        };
-        if after >= head {
-            return Ok(());
-        }
+        let Some(after) = after.filter(|after| *after < head) else { return Ok(()) };
         let line = topic.line.get().expect("an open topic is attached");
         let history = line.history(after, head, self.config.retention).await?;
-        let encode = |event: crate::broker::Event| {
-            self.record(Position::new(tail.epoch, event.offset), event.at, event)
-        };
+        let encode = |event: Event| self.record(Position::new(tail.epoch, event.offset), event.at, event);
         let records = history.events.into_iter().map(encode).collect();
         let mut log = lock(&topic.log);
         if log.tail().epoch == tail.epoch {

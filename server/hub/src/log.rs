@@ -1,11 +1,9 @@
 //! One topic's log: the newest events as encoded frames, oldest first.
 
 mod read;
+mod retention;
 
-use crate::{
-    budget::Share,
-    config::{Retention, is_younger},
-};
+use crate::{budget::Share, config::Retention};
 use bytes::Bytes;
 use dunlin_proto::Position;
 use std::{
@@ -140,31 +138,6 @@ impl Log {
         self.lost = self.lost.min(after);
     }
 
-    /// Lets go of what is beyond the retention and, if there are live readers, beyond their window as well.
-    pub(crate) fn trim(&mut self, now: u64, window: Option<Retention>) {
-        while let Some(oldest) = self.entries.front() {
-            let kept_for_readers = |window: Retention| {
-                let only = self.entries.len() == 1 && is_younger(oldest.record.at, now, window.age);
-                only || self.is_within(0, &window, now)
-            };
-            if self.is_within(0, &self.retention, now) || window.is_some_and(kept_for_readers) {
-                break;
-            }
-            self.pop();
-        }
-        self.shrink();
-    }
-
-    /// Lets go of the oldest events until no more than `bytes` are taken. How many those are.
-    pub(crate) fn trim_to(&mut self, bytes: usize) -> usize {
-        let before = self.entries.len();
-        while self.bytes() > bytes {
-            self.pop();
-        }
-        self.shrink();
-        before - self.entries.len()
-    }
-
     /// The newest position.
     pub(crate) fn tail(&self) -> Position {
         Position::new(self.origin.epoch, self.tail)
@@ -184,38 +157,12 @@ impl Log {
         self.head
     }
 
-    /// Whether the entry and all after it are within the bounds.
-    fn is_within(&self, index: usize, bounds: &Retention, now: u64) -> bool {
-        let entry = &self.entries[index];
-        self.entries.len() - index <= bounds.count
-            && self.end.wrapping_sub(entry.start) <= bounds.bytes as u64
-            && is_younger(entry.record.at, now, bounds.age)
-    }
-
-    fn pop(&mut self) {
-        let Some(Entry { record, superseded, .. }) = self.entries.pop_front() else { return };
-        self.share.give_back(record.cost());
-        self.head = record.offset;
-        if !superseded {
-            self.lost = record.offset;
-            self.newest.remove(&record.key);
-        }
-    }
-
     fn skip_to(&mut self, offset: u64) {
         self.entries.clear();
         self.newest.clear();
         self.share.give_back(self.share.amount());
         self.head = offset;
         self.lost = offset;
-    }
-
-    /// Gives back what a burst has left behind.
-    fn shrink(&mut self) {
-        if self.entries.capacity() > 64 && self.entries.capacity() / 4 > self.entries.len() {
-            self.entries.shrink_to(self.entries.len() * 2);
-            self.newest.shrink_to(self.newest.len() * 2);
-        }
     }
 }
 
@@ -258,73 +205,17 @@ pub(crate) mod tests {
         Record { offset, at, key: key.map(Into::into), frame: Bytes::from_static(name.as_bytes()) }
     }
 
-    fn offsets(log: &Log) -> Vec<u64> {
+    pub(crate) fn offsets(log: &Log) -> Vec<u64> {
         log.entries.iter().map(|entry| entry.record.offset).collect()
     }
 
-    fn live(log: &Log) -> Vec<u64> {
+    pub(crate) fn live(log: &Log) -> Vec<u64> {
         log.entries.iter().filter(|entry| !entry.superseded).map(|entry| entry.record.offset).collect()
     }
 
     #[test]
     fn the_overhead_covers_an_entry_and_its_place_in_the_index() {
         assert!(size_of::<Entry>() + size_of::<(Key, u64)>() < OVERHEAD);
-    }
-
-    #[test]
-    fn retention_by_count_bytes_and_age() {
-        let all = Retention { count: 99, bytes: 99_999, age: Duration::from_secs(99) };
-        let kept = |retention| {
-            let mut log = log(retention);
-            for (i, name) in ["aa", "bb", "cc"].into_iter().enumerate() {
-                add(&mut log, name, None, i as u64 * 1000, None);
-            }
-            offsets(&log)
-        };
-        assert_eq!(kept(all), [1, 2, 3]);
-        assert_eq!(kept(Retention { count: 2, ..all }), [2, 3]);
-        assert_eq!(kept(Retention { bytes: 2 * (OVERHEAD + 2), ..all }), [2, 3]);
-        assert_eq!(kept(Retention { bytes: 2 * (OVERHEAD + 2) - 1, ..all }), [3]);
-        assert_eq!(kept(Retention { age: Duration::from_millis(1001), ..all }), [2, 3]);
-        assert_eq!(kept(Retention { age: Duration::from_millis(1000), ..all }), [3]);
-    }
-
-    #[test]
-    fn live_readers_have_a_window_however_little_is_retained() {
-        let nothing = Retention { count: 0, bytes: 0, age: Duration::ZERO };
-        let window = Retention { count: 2, bytes: OVERHEAD + 10, age: Duration::from_secs(1) };
-        let mut log = log(nothing);
-        add(&mut log, "a", None, 0, Some(window));
-        assert_eq!(offsets(&log), [1]);
-        // Larger than the window, but the newest.
-        add(&mut log, "larger than ten", None, 500, Some(window));
-        assert_eq!(offsets(&log), [2]);
-        log.trim(1499, Some(window));
-        assert_eq!(offsets(&log), [2]);
-        log.trim(1500, Some(window));
-        assert!(log.is_empty());
-        add(&mut log, "b", None, 1500, None);
-        assert_eq!((log.is_empty(), log.head(), log.bytes()), (true, 3, 0));
-    }
-
-    #[test]
-    fn making_room_takes_the_oldest() {
-        let mut log = log(Retention::default());
-        add_all(&mut log, &[("a", None), ("b", None), ("c", None)]);
-        assert_eq!(log.trim_to(log.bytes()), 0);
-        assert_eq!(log.trim_to(log.bytes() - 1), 1);
-        assert_eq!((offsets(&log), log.head()), (vec![2, 3], 1));
-        assert_eq!(log.trim_to(0), 2);
-        assert_eq!((log.head(), log.tail()), (3, at(3)));
-    }
-
-    #[test]
-    fn a_key_leaves_the_index_with_its_last_event() {
-        let mut log = log(Retention { count: 2, ..Retention::default() });
-        add_all(&mut log, &[("a1", Some("a")), ("b1", Some("b")), ("a2", Some("a"))]);
-        assert_eq!((live(&log), log.newest.len()), (vec![2, 3], 2));
-        add_all(&mut log, &[("c1", Some("c"))]);
-        assert_eq!((live(&log), log.newest.len()), (vec![3, 4], 2));
     }
 
     #[test]
@@ -347,7 +238,8 @@ pub(crate) mod tests {
             [(7, "a1", "a"), (8, "b1", "b"), (10, "a2", "a")].map(|(o, n, k)| record(o, 9, n, Some(k))).into()
         };
         log.prepend(6, 10, history());
-        assert_eq!((offsets(&log), live(&log), log.head()), (vec![7, 8, 10, 11], vec![8, 11], 6));
+        assert_eq!((offsets(&log), live(&log)), (vec![7, 8, 10, 11], vec![8, 11]));
+        assert_eq!((log.head, log.lost), (6, 6));
         let bytes = log.bytes();
         // Somebody else's question for the same is answered later.
         log.prepend(6, 10, history());

@@ -118,3 +118,37 @@ impl Table {
         self.topics.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+
+    fn table(limit: usize) -> (Table, Topic) {
+        let (table, name): (_, Topic) = (Table::new(limit), "a".parse().unwrap());
+        table.get_or_insert(&name, || topic(&name)).expect("there is room for one");
+        (table, name)
+    }
+
+    fn topic(name: &Topic) -> Arc<Shared> {
+        let log = Log::new(Retention::default(), Budget::new(0).share());
+        Shared::new(name.clone(), log, Arc::default())
+    }
+
+    #[test]
+    fn a_topic_that_somebody_is_about_to_use_stays() {
+        let (table, name) = table(1);
+        let publisher = table.get(&name);
+        assert_eq!((table.expire(0), table.len()), (0, 1));
+        drop(publisher);
+        assert_eq!((table.expire(0), table.len()), (1, 0));
+    }
+
+    #[test]
+    fn the_limit_is_on_new_topics() {
+        let (table, name) = table(1);
+        let other = "b".parse().unwrap();
+        assert!(table.get_or_insert(&other, || topic(&other)).is_none());
+        assert!(table.get_or_insert(&name, || unreachable!("it is there")).is_some());
+    }
+}

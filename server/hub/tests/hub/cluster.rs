@@ -155,6 +155,33 @@ async fn history_goes_as_far_as_retention_allows_and_no_further() {
 }
 
 #[tokio::test]
+async fn history_and_log_together_keep_to_the_retention() {
+    let (cluster, room) = (Cluster::new(), topic("room:1"));
+    publish(&cluster.node(100), &room, 10).await;
+    let node = cluster.node(4);
+    publish(&node, &room, 3).await;
+    let three = node.usage().bytes;
+    let mut oldest = subscribe(&node, &room, Start::Oldest).await;
+    assert_eq!(offsets(&mut oldest), [10, 11, 12, 13]);
+    assert_eq!(node.usage().bytes, three / 3 * 4);
+}
+
+#[tokio::test]
+async fn the_broker_is_not_asked_for_what_the_log_has() {
+    let (cluster, room) = (Cluster::new(), topic("room:1"));
+    let node = cluster.node(2);
+    let tail = publish(&node, &room, 5).await;
+    cluster.stream().is_down = true;
+    let after = |offset| Start::After(Position { offset, ..tail });
+    assert_eq!(offsets(&mut subscribe(&node, &room, after(3)).await), [4, 5]);
+    // Without keys only the newest event is owed.
+    let mut latest = node.subscribe(&room, after(1), Order::Latest, 0).await.unwrap();
+    assert_eq!((latest.outcome(), offsets(&mut latest)), (Outcome::Recovered, vec![5]));
+    let refused = node.subscribe(&room, after(1), Order::All, 0).await;
+    assert!(matches!(refused, Err(SubscribeError::Unavailable(_))));
+}
+
+#[tokio::test]
 async fn a_node_that_missed_events_says_so() {
     let (cluster, room) = (Cluster::new(), topic("room:1"));
     let node = cluster.node(100);

@@ -33,28 +33,25 @@ fn deliver(subscriptions: &[Topic], topics: &[Topic]) {
     let readers = subscriptions.len();
     thread::scope(|scope| {
         for worker in subscriptions.chunks(readers.div_ceil(WORKERS)) {
-            let (hub, progress) = (hub.clone(), progress.clone());
-            scope.spawn(move || {
-                run(async move {
-                    let driver = tokio::spawn({
-                        let hub = hub.clone();
-                        async move { hub.drive().await }
-                    });
-                    let mut tasks = JoinSet::new();
-                    for topic in worker {
-                        let cursor = subscribe(&hub, topic, Start::Now).await;
-                        tasks.spawn(read(cursor, progress.clone(), readers));
-                    }
-                    while let Some(read) = tasks.join_next().await {
-                        read.unwrap();
-                    }
-                    driver.abort();
-                })
-            });
+            scope.spawn(|| run(work(hub.clone(), worker, progress.clone(), readers)));
         }
         run(publish_in_step(&hub, topics, &progress, readers));
     });
     assert_eq!((hub.usage().readers, hub.usage().gaps), (0, 0));
+}
+
+/// One worker: its share of the readers, and a driver.
+async fn work(hub: Arc<Hub>, topics: &[Topic], progress: Arc<Progress>, readers: usize) {
+    let mut tasks = JoinSet::new();
+    for topic in topics {
+        let cursor = subscribe(&hub, topic, Start::Now).await;
+        tasks.spawn(read(cursor, progress.clone(), readers));
+    }
+    let driver = tokio::spawn(async move { hub.drive().await });
+    while let Some(read) = tasks.join_next().await {
+        read.expect("no reader panics");
+    }
+    driver.abort();
 }
 
 async fn read(mut cursor: dunlin_hub::Cursor, progress: Arc<Progress>, readers: usize) {
@@ -92,7 +89,7 @@ async fn publish_in_step(hub: &Hub, topics: &[Topic], progress: &Progress, reade
 }
 
 fn run(future: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future);
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O").block_on(future);
 }
 
 #[test]

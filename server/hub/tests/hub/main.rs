@@ -1,4 +1,5 @@
 //! Stories about the hub as its users see it.
+#![allow(clippy::unwrap_used, reason = "the lint knows tests by their attribute, which helpers do not have")]
 
 mod cluster;
 mod common;

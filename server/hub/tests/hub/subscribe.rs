@@ -3,7 +3,7 @@
 use crate::common::*;
 use dunlin_hub::{Batch, Config, Order, Outcome, PublishError, Retention, Start, SubscribeError};
 use dunlin_proto::Position;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[tokio::test]
 async fn from_now_from_a_position_and_from_the_oldest() {
@@ -115,4 +115,15 @@ async fn time_does_not_go_back_within_a_topic() {
     }
     let Some(Batch::Events(frames)) = reader.read(ANY) else { panic!("three events were published") };
     assert_eq!(frames.iter().map(offset).collect::<Vec<_>>(), [20, 20, 30]);
+}
+
+#[tokio::test]
+async fn a_cursor_does_not_keep_the_hub() {
+    let (hub, room) = (hub(Config::default()), topic("room:1"));
+    let mut reader = subscribe(&hub, &room, Start::Now).await;
+    publish(&hub, &room, 1).await;
+    let gone = Arc::downgrade(&hub);
+    drop(hub);
+    assert!(gone.upgrade().is_none());
+    assert_eq!(offsets(&mut reader), [1]);
 }
