@@ -1,9 +1,11 @@
 //! Setting up a client.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use dunlin_transport::Dialer;
 
 use crate::{
-    Backoff, Client, Closed, Code, State, Trust,
+    Backoff, Client, Closed, Code, Trust,
     address::{Address, UrlError},
     client,
 };
@@ -19,6 +21,7 @@ pub struct Builder {
     pub(crate) connect_timeout: Duration,
     pub(crate) token: Option<String>,
     pub(crate) backoff: Backoff,
+    pub(crate) dialer: Option<Arc<Dialer>>,
 }
 
 /// Why a client could not be connected.
@@ -63,6 +66,7 @@ impl Builder {
             connect_timeout: Duration::from_secs(10),
             token: None,
             backoff: Backoff::default(),
+            dialer: None,
         })
     }
 
@@ -102,6 +106,12 @@ impl Builder {
         self
     }
 
+    /// Dials with this dialer, as one in memory; the settings of trust and keep-alive are then its own affair.
+    pub fn dialer(mut self, dialer: impl Into<Dialer>) -> Self {
+        self.dialer = Some(Arc::new(dialer.into()));
+        self
+    }
+
     /// Starts the client without waiting for a connection. Must be called in a tokio runtime.
     #[must_use]
     pub fn open(self) -> Client {
@@ -115,18 +125,11 @@ impl Builder {
     pub async fn connect(self) -> Result<Client, ConnectError> {
         let (url, after) = (self.address.to_string(), self.connect_timeout);
         let client = self.open();
-        let mut state = client.state();
-        let settled = state.wait_for(|state| matches!(state, State::Online { .. } | State::Closed(_)));
-        match tokio::time::timeout(after, settled).await {
-            Ok(Ok(state)) => match &*state {
-                State::Closed(closed) => return Err(closed.clone().into()),
-                _ => {}
-            },
-            Ok(Err(_)) => return Err(Closed::by_us().into()),
-            Err(_) => {
-                let problem = client.problem().unwrap_or_else(|| "no answer to any packet".into());
-                return Err(ConnectError::Unreachable { url, after, problem });
-            }
+        if let Ok(answer) = tokio::time::timeout(after, client.online()).await {
+            answer?;
+        } else {
+            let problem = client.problem().unwrap_or_else(|| "no answer to any packet".into());
+            return Err(ConnectError::Unreachable { url, after, problem });
         }
         Ok(client)
     }

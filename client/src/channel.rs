@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -20,7 +19,7 @@ use tokio_util::sync::DropGuard;
 use crate::{
     Closed, Code,
     message::{Message, Reply},
-    sender::{PushError, Sender, why},
+    sender::{PushError, Sender},
 };
 
 /// What to ask for in a join.
@@ -89,7 +88,6 @@ pub struct Channel {
     pub(crate) position: Position,
     /// The first join's answer.
     pub(crate) reply: Bytes,
-    pub(crate) ended: Arc<OnceLock<Closed>>,
     /// Cancels the channel's task, which then leaves.
     pub(crate) leave: DropGuard,
     /// Closes when the channel's task is over.
@@ -152,7 +150,7 @@ impl Channel {
     /// Why the channel has ended, if it has.
     #[must_use]
     pub fn closed(&self) -> Option<Closed> {
-        self.ended.get().cloned()
+        self.sender.ended()
     }
 
     /// Leaves the topic, after the pushes in the outbox are answered or five seconds are over.
@@ -171,14 +169,6 @@ impl Channel {
             self.position = position;
         }
         message
-    }
-
-    /// What a join that was turned down is to say.
-    pub(crate) fn refusal(ended: &OnceLock<Closed>) -> JoinError {
-        match why(ended) {
-            Closed { code: Some(code), message } => JoinError::Refused { code, message },
-            closed => JoinError::Closed(closed),
-        }
     }
 }
 

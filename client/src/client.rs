@@ -53,8 +53,8 @@ pub(crate) struct Shared {
 pub(crate) fn start(settings: Builder) -> Client {
     let (commands, inbox) = mpsc::channel(16);
     let (pause, paused) = watch::channel(false);
-    let (supervisor, views) = supervisor::new(&settings, inbox, paused);
-    tokio::spawn(supervisor.run());
+    let (supervisor, views) = supervisor::new(&settings, paused);
+    tokio::spawn(supervisor.run(inbox));
     Client(Arc::new(Shared {
         settings,
         link: views.link,
@@ -155,7 +155,8 @@ impl Client {
         let _ = over.await;
     }
 
-    async fn online(&self) -> Result<(), Closed> {
+    /// Waits for a welcome.
+    pub(crate) async fn online(&self) -> Result<(), Closed> {
         let mut state = self.state();
         let settled = state.wait_for(|state| matches!(state, State::Online { .. } | State::Closed(_))).await;
         match settled.as_deref() {

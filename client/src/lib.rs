@@ -27,14 +27,24 @@
 //! Dropping the last handle says goodbye to the server; [`Client::close`] waits for that.
 
 pub mod address;
+mod attendance;
 mod backoff;
 mod builder;
 mod channel;
 mod client;
+mod control;
+mod dial;
+mod ending;
+mod frames;
+mod inbox;
 mod info;
 mod link;
+mod liveness;
 mod member;
 mod message;
+mod online;
+mod outbox;
+mod progress;
 mod sender;
 mod state;
 mod supervisor;
@@ -52,5 +62,5 @@ pub use dunlin_proto::{
 pub use info::ConnectionInfo;
 pub use message::{Event, Joined, Message, Reply};
 pub use sender::{PushError, PushHandle, Sender};
-pub use state::{Closed, State};
+pub use state::{Closed, OFFLINE_AFTER, State};
 pub use trust::Trust;

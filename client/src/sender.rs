@@ -77,6 +77,11 @@ impl Sender {
         Self { topic, queue, ended }
     }
 
+    /// Why the channel has ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Closed> {
+        self.ended.get().cloned()
+    }
+
     /// The topic that is pushed to.
     #[must_use]
     pub fn topic(&self) -> &Topic {
@@ -143,11 +148,8 @@ impl Future for PushHandle {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.answer).poll(cx));
-        Poll::Ready(answer.unwrap_or_else(|_| Err(why(&self.ended).into())))
+        // A channel's task says why it ends before it lets go of tickets.
+        let why = || self.ended.get().cloned().unwrap_or_else(Closed::by_us);
+        Poll::Ready(answer.unwrap_or_else(|_| Err(why().into())))
     }
-}
-
-/// Why a channel has ended; it is set before the channel's task lets go of anything else.
-pub(crate) fn why(ended: &OnceLock<Closed>) -> Closed {
-    ended.get().cloned().unwrap_or_else(Closed::by_us)
 }

@@ -68,12 +68,9 @@ impl Outage {
         Self { since: now, lost: false, failures: 0 }
     }
 
-    /// The time after a connection was lost. Its failures carry over if it was too short to count as success, so
-    /// that a server which accepts and then fails is not dialled without pause.
+    /// The time after a connection that `lasted` so long was lost.
     pub(crate) fn after(lasted: Duration, failures_before: u32, now: Instant) -> Self {
-        const SUCCESS: Duration = Duration::from_secs(5);
-        let failures = if lasted < SUCCESS { failures_before + 1 } else { 0 };
-        Self { since: now, lost: true, failures }
+        Self { since: now, lost: true, failures: failures_after(lasted, failures_before) }
     }
 
     /// The state to show.
@@ -86,6 +83,13 @@ impl Outage {
             State::Connecting
         }
     }
+}
+
+/// The failures in a row after something worked for a time. If that was too short to count as success, they carry
+/// over: a server that accepts and then fails is not to be asked without pause.
+pub(crate) fn failures_after(lasted: Duration, before: u32) -> u32 {
+    const SUCCESS: Duration = Duration::from_secs(5);
+    if lasted < SUCCESS { before.saturating_add(1) } else { 0 }
 }
 
 #[cfg(test)]

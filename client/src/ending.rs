@@ -1,0 +1,146 @@
+//! Why a connection is no more, or never came to be, and what follows from that.
+
+use dunlin_proto::{Code, code::Retry, frame::Refusal};
+use dunlin_transport::ConnectionError;
+
+use crate::{Closed, address::Address, frames::FrameError};
+
+/// The end of a connection or of an attempt at one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// No answer, no network, an error on the way.
+    Lost(String),
+    /// The server has forgotten the connection: it was restarted and can be dialled.
+    Forgotten,
+    /// The certificate could not be believed, or cannot be checked at all.
+    Untrusted(String),
+    /// The server closed the connection or answered no, with a code.
+    Refused(Refusal),
+    /// The server ended the session.
+    Goodbye(Refusal),
+    /// The server asked this client to go elsewhere, or to come back.
+    Moved(Option<Address>),
+}
+
+impl Ending {
+    /// The peer breaks the protocol.
+    pub(crate) fn broken(what: impl std::fmt::Display) -> Self {
+        Self::Lost(format!("the server breaks the protocol: {what}"))
+    }
+
+    /// Whether to dial again. `first` says that this client was never welcomed: then a certificate that is not
+    /// believed is final, while later it may be in the middle of being replaced.
+    pub(crate) fn advice(&self, first: bool) -> Retry {
+        match self {
+            Self::Untrusted(_) if first => Retry::Never,
+            Self::Lost(_) | Self::Forgotten | Self::Untrusted(_) | Self::Moved(_) => Retry::Now,
+            Self::Refused(refusal) | Self::Goodbye(refusal) => refusal.retry(),
+        }
+    }
+
+    /// Whether the session is over, so that there is nothing to resume.
+    pub(crate) fn ends_session(&self) -> bool {
+        match self {
+            Self::Goodbye(_) => true,
+            Self::Refused(refusal) => refusal.code == Code::SESSION_ENDED,
+            _ => false,
+        }
+    }
+
+    /// The end of the client, if it is not to dial again.
+    pub(crate) fn closed(&self) -> Closed {
+        match self {
+            Self::Refused(refusal) | Self::Goodbye(refusal) => {
+                Closed { code: Some(refusal.code), message: refusal.message.clone() }
+            }
+            _ => Closed { code: None, message: self.problem() },
+        }
+    }
+
+    /// In words for people.
+    pub(crate) fn problem(&self) -> String {
+        match self {
+            Self::Lost(problem) | Self::Untrusted(problem) => problem.clone(),
+            Self::Forgotten => "the server was restarted".into(),
+            Self::Refused(refusal) | Self::Goodbye(refusal) => {
+                format!("{}: {}", refusal.code, refusal.message)
+            }
+            Self::Moved(_) => "the server sent this client away".into(),
+        }
+    }
+}
+
+impl From<ConnectionError> for Ending {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            // Code 0 is also what a process leaves behind that just ends: no word of the server's to go by.
+            ConnectionError::Closed { code: 0, .. } => Self::Lost("the server closed the connection".into()),
+            ConnectionError::Closed { code, reason } => {
+                let code = Code(code);
+                let refusal =
+                    if reason.is_empty() { Refusal::new(code) } else { Refusal::because(code, &reason) };
+                Self::Refused(refusal)
+            }
+            ConnectionError::Reset => Self::Forgotten,
+            ConnectionError::TimedOut => {
+                Self::Lost("no answer: is the server running, and does UDP get through on this port?".into())
+            }
+            ConnectionError::Refused => Self::Lost("the server takes no connections at the moment".into()),
+            ConnectionError::Tls(problem) => Self::Untrusted(format!(
+                "{problem}; a server with a certificate of its own needs a CA file or a pinned fingerprint"
+            )),
+            other => Self::Lost(other.to_string()),
+        }
+    }
+}
+
+impl From<FrameError> for Ending {
+    fn from(error: FrameError) -> Self {
+        use dunlin_transport::ReadError;
+        match error {
+            FrameError::Read(ReadError::Connection(error)) => error.into(),
+            FrameError::Read(error) => Self::Lost(format!("the control stream was {error}")),
+            FrameError::TooLarge(error) => Self::broken(error),
+            FrameError::End => Self::Lost("the server ended the control stream".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn closed_with(code: Code) -> Ending {
+        ConnectionError::Closed { code: code.0, reason: String::new() }.into()
+    }
+
+    #[test]
+    fn the_table_says_whether_to_come_back() {
+        assert_eq!(closed_with(Code::FORBIDDEN).advice(false), Retry::Never);
+        assert_eq!(closed_with(Code::GOING_AWAY).advice(false), Retry::Now);
+        assert_eq!(closed_with(Code::SERVER_FULL).advice(false), Retry::After(Duration::from_secs(5)));
+        assert_eq!(closed_with(Code::OK).advice(false), Retry::Now);
+    }
+
+    #[test]
+    fn the_servers_own_hint_outranks_the_table() {
+        let refusal = Refusal { retry_after_ms: Some(70), ..Refusal::new(Code::FORBIDDEN) };
+        assert_eq!(Ending::Refused(refusal).advice(true), Retry::After(Duration::from_millis(70)));
+    }
+
+    #[test]
+    fn a_certificate_is_final_only_before_the_first_welcome() {
+        let untrusted = Ending::from(ConnectionError::Tls("unknown issuer".into()));
+        assert_eq!(untrusted.advice(true), Retry::Never);
+        assert_eq!(untrusted.advice(false), Retry::Now);
+    }
+
+    #[test]
+    fn a_ticket_outlives_a_lost_connection_but_not_the_session() {
+        assert!(!Ending::Forgotten.ends_session());
+        assert!(!closed_with(Code::GOING_AWAY).ends_session());
+        assert!(closed_with(Code::SESSION_ENDED).ends_session());
+        assert!(Ending::Goodbye(Refusal::new(Code::GOING_AWAY)).ends_session());
+    }
+}

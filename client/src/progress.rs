@@ -1,0 +1,164 @@
+//! Where a reader is in a topic's log, and whether what arrives may follow.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dunlin_proto::{
+    Position, Topic,
+    frame::channel::{self, Delivery, Start},
+};
+
+use crate::message::{Event, Joined, Message};
+
+/// How far one channel has read. Turns frames into messages, so that the application never gets an event twice or
+/// out of order, whatever a server sends.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    topic: Topic,
+    delivery: Delivery,
+    position: Option<Position>,
+    joins: u64,
+}
+
+/// What arrived cannot come after what arrived before.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct OutOfOrder(String);
+
+impl Progress {
+    pub(crate) fn new(topic: Topic, delivery: Delivery, since: Option<Position>) -> Self {
+        Self { topic, delivery, position: since, joins: 0 }
+    }
+
+    /// What the next join asks to go on from.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    pub(crate) fn joined(
+        &mut self,
+        position: Position,
+        start: Start,
+        reply: Bytes,
+        away: Duration,
+    ) -> Result<Joined, OutOfOrder> {
+        let previous = self.position;
+        // From the oldest position a server recovers to wherever its history begins.
+        let elsewhere = previous.is_some_and(|asked| asked != Position::OLDEST && asked != position);
+        if start == Start::Recovered && elsewhere {
+            return Err(OutOfOrder(format!("recovered from {position}, which is not what was asked for")));
+        }
+        self.position = Some(position);
+        self.joins += 1;
+        Ok(Joined { again: self.joins > 1, start, position, previous, away, reply })
+    }
+
+    pub(crate) fn event(&mut self, event: channel::Event) -> Result<Message, OutOfOrder> {
+        let last = self.follow("event", event.offset)?;
+        let position = self.move_to(last.epoch, event.offset);
+        let channel::Event { at, event, payload, key, .. } = event;
+        Ok(Message::Event(Event { topic: self.topic.clone(), position, at, event, payload, key }))
+    }
+
+    pub(crate) fn gap(&mut self, from: u64, to: u64) -> Result<Message, OutOfOrder> {
+        let last = self.follow("a gap from event", from)?;
+        if to < from {
+            return Err(OutOfOrder(format!("a gap from {from} to {to}")));
+        }
+        let to = self.move_to(last.epoch, to);
+        Ok(Message::Gap { from: Position::new(last.epoch, from), to })
+    }
+
+    pub(crate) fn restarted(&mut self, position: Position) -> Message {
+        self.position = Some(position);
+        Message::Restarted(position)
+    }
+
+    /// The last position, if `offset` may come next.
+    fn follow(&self, what: &str, offset: u64) -> Result<Position, OutOfOrder> {
+        let last = self.position.ok_or_else(|| OutOfOrder("an event before the join was answered".into()))?;
+        let follows = match self.delivery {
+            Delivery::Reliable => offset == last.offset + 1,
+            Delivery::Latest => offset > last.offset,
+            Delivery::None => false,
+        };
+        if follows { Ok(last) } else { Err(OutOfOrder(format!("{what} {offset} cannot follow {last}"))) }
+    }
+
+    fn move_to(&mut self, epoch: u64, offset: u64) -> Position {
+        *self.position.insert(Position::new(epoch, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: fn(u64) -> Position = |offset| Position::new(7, offset);
+
+    fn joined(delivery: Delivery) -> Progress {
+        let mut progress = Progress::new("a".parse().unwrap(), delivery, None);
+        progress.joined(AT(5), Start::Live, Bytes::new(), Duration::ZERO).unwrap();
+        progress
+    }
+
+    fn event(offset: u64) -> channel::Event {
+        channel::Event { offset, at: 0, event: "e".into(), payload: Bytes::new(), key: None }
+    }
+
+    #[test]
+    fn reliable_events_follow_one_another_without_a_hole() {
+        let mut progress = joined(Delivery::Reliable);
+        assert_eq!(progress.event(event(6)).unwrap().position(), Some(AT(6)));
+        for wrong in [5, 6, 8] {
+            progress.event(event(wrong)).unwrap_err();
+        }
+        assert_eq!(progress.position(), Some(AT(6)));
+    }
+
+    #[test]
+    fn latest_events_may_skip_but_not_go_back() {
+        let mut progress = joined(Delivery::Latest);
+        progress.event(event(9)).unwrap();
+        progress.event(event(9)).unwrap_err();
+    }
+
+    #[test]
+    fn a_member_that_wants_no_events_gets_none() {
+        joined(Delivery::None).event(event(6)).unwrap_err();
+    }
+
+    #[test]
+    fn a_gap_moves_the_reader_to_its_end() {
+        let mut progress = joined(Delivery::Reliable);
+        assert_eq!(progress.gap(6, 8), Ok(Message::Gap { from: AT(6), to: AT(8) }));
+        progress.event(event(9)).unwrap();
+        for (from, to) in [(9, 12), (12, 14), (10, 9)] {
+            progress.gap(from, to).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_restart_begins_another_epoch() {
+        let mut progress = joined(Delivery::Reliable);
+        progress.restarted(Position::new(8, 0));
+        assert_eq!(progress.event(event(1)).unwrap().position(), Some(Position::new(8, 1)));
+    }
+
+    #[test]
+    fn a_rejoin_says_where_from_and_must_recover_exactly_there() {
+        let mut progress = joined(Delivery::Reliable);
+        let mut rejoin = |at, start| progress.joined(at, start, Bytes::new(), Duration::from_secs(1));
+        rejoin(AT(4), Start::Recovered).unwrap_err();
+        let joined = rejoin(AT(5), Start::Recovered).unwrap();
+        assert!(joined.again && joined.previous == Some(AT(5)));
+        assert_eq!(rejoin(AT(9), Start::Lost).unwrap().previous, Some(AT(5)));
+    }
+
+    #[test]
+    fn all_of_history_begins_where_the_server_says() {
+        let mut progress = Progress::new("a".parse().unwrap(), Delivery::Reliable, Some(Position::OLDEST));
+        progress.joined(AT(3), Start::Recovered, Bytes::new(), Duration::ZERO).unwrap();
+        progress.event(event(4)).unwrap();
+    }
+}
