@@ -1,0 +1,205 @@
+//! Which server to talk to, how to get there, and how failures on the way are told.
+
+use std::{path::PathBuf, time::Duration};
+
+use dunlin_client::{
+    Builder, Channel, Client, Closed, Code, ConnectError, Fingerprint, JoinError, JoinOptions, State, Trust,
+    address::Address,
+};
+
+use crate::{
+    exit::{Exit, Failure},
+    interrupt::interrupted,
+    say,
+    text::{parse_span, printable},
+};
+
+/// The options about the server, which every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct Server {
+    /// Where the server is; dunlin://HOST[:PORT] is native QUIC
+    #[arg(long, global = true, env = "DUNLIN_URL", default_value = "dunlin://localhost:4433")]
+    pub(crate) url: Address,
+    /// Trust the authorities in this PEM file and no others
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "pin")]
+    ca: Option<PathBuf>,
+    /// Trust exactly the certificate with this hash, in hex or base64
+    #[arg(long, global = true, value_name = "SHA256")]
+    pin: Option<Fingerprint>,
+    /// How often a quiet connection is checked for life
+    #[arg(long, global = true, value_name = "TIME", default_value = "1s", value_parser = parse_span)]
+    keep_alive: Duration,
+    /// How long to wait for the server to answer
+    #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_span)]
+    pub(crate) timeout: Duration,
+}
+
+impl Server {
+    /// Connects and waits for the server's welcome.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        tokio::select! {
+            connected = self.builder()?.connect() => connected.map_err(|error| self.explain(error)),
+            () = interrupted() => Err(Failure::interrupted()),
+        }
+    }
+
+    /// A client's settings, as the options say.
+    pub(crate) fn builder(&self) -> Result<Builder, Failure> {
+        let trust = match (&self.ca, self.pin) {
+            (Some(file), _) => Trust::CaFile(file.clone()),
+            (None, Some(fingerprint)) => Trust::Pinned(fingerprint),
+            (None, None) => Trust::Auto,
+        };
+        let builder = Client::builder(&self.url.to_string())
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        Ok(builder
+            .trust(trust)
+            .keep_alive(self.keep_alive)
+            .connect_timeout(self.timeout)
+            .agent(concat!("dunlin-cli/", env!("CARGO_PKG_VERSION"))))
+    }
+
+    /// Why there is no connection, with what to do about it.
+    pub(crate) fn explain(&self, error: ConnectError) -> Failure {
+        match error {
+            ConnectError::Url(error) => Failure::new(Exit::Usage, error.to_string()),
+            ConnectError::Closed(Closed { code: Some(code), message }) => {
+                refused(&self.url.to_string(), code, &message)
+            }
+            // Of the ends that no server named, only the certificate's check comes before the first welcome.
+            ConnectError::Closed(Closed { code: None, message }) => {
+                Failure::new(Exit::Untrusted, format!("cannot trust {}: {message}", self.url)).hint(
+                    "name the authority's file with --ca FILE, or the certificate's hash with --pin SHA256 (on the \
+                     server's machine, `dunlin certs show` shows it)",
+                )
+            }
+            ConnectError::Unreachable { problem, .. } => {
+                let hint = if self.url.is_loopback() {
+                    "is the server running? `cargo run --release` starts one"
+                } else {
+                    "is the server running, and does UDP reach its port?"
+                };
+                Failure::new(Exit::Unreachable, format!("cannot reach {}: {problem}", self.url)).hint(hint)
+            }
+        }
+    }
+}
+
+/// Joins a topic.
+pub(crate) async fn join(client: &Client, topic: &str, options: JoinOptions) -> Result<Channel, Failure> {
+    tokio::select! {
+        joined = client.join(topic, options) => joined.map_err(|error| not_joined(topic, error)),
+        () = interrupted() => Err(Failure::interrupted()),
+    }
+}
+
+fn not_joined(topic: &str, error: JoinError) -> Failure {
+    match error {
+        JoinError::Refused { code, message } => refused(topic, code, &message),
+        JoinError::Closed(closed) => ended(topic, Some(&closed)),
+        JoinError::Topic(error) => Failure::new(Exit::Usage, format!("{topic:?} is no topic: {error}"))
+            .hint("a topic is segments of letters and digits, such as room:42/typing"),
+        JoinError::AlreadyJoined(_) => Failure::new(Exit::Usage, format!("{topic} is named twice")),
+    }
+}
+
+/// The end of a membership, or of the client, that nobody here asked for.
+pub(crate) fn ended(what: &str, closed: Option<&Closed>) -> Failure {
+    match closed {
+        Some(Closed { code: Some(code), message }) => refused(what, *code, message),
+        Some(closed) => Failure::new(Exit::Failed, format!("{what}: {closed}")),
+        None => Failure::new(Exit::Failed, format!("{what} has ended")),
+    }
+}
+
+/// A server's "no" to something.
+pub(crate) fn refused(what: &str, code: Code, message: &str) -> Failure {
+    let failure = Failure::new(Exit::Refused, format!("{what}: {code}: {}", printable(message)));
+    match code {
+        Code::TOKEN_REQUIRED | Code::TOKEN_EXPIRED => {
+            failure.hint("this server asks for a token, which this command cannot present")
+        }
+        Code::NO_CHANNEL => failure.hint("the server's configuration says which topics it serves"),
+        Code::UNSUPPORTED_VERSION => {
+            failure.hint("client and server are of different versions; update the older")
+        }
+        _ => failure,
+    }
+}
+
+/// A change of the connection's state in words, if the user should know of it.
+pub(crate) fn change(state: &State) -> Option<&'static str> {
+    match state {
+        State::Recovering { attempt: 0, .. } => Some("connection lost, connecting again"),
+        State::Offline { .. } => Some("still no connection, trying on"),
+        _ => None,
+    }
+}
+
+/// Resolves when the client has been without a server for so long that it calls itself offline. Until then, the
+/// user is told how it goes.
+pub(crate) async fn offline(client: &Client) {
+    let mut states = client.state();
+    let mut was_lost = false;
+    loop {
+        let state = states.borrow_and_update().clone();
+        match &state {
+            State::Offline { .. } => return,
+            State::Online { .. } if was_lost => say::remark("connected again"),
+            _ => {}
+        }
+        was_lost = matches!(state, State::Recovering { .. });
+        if let Some(change) = change(&state) {
+            say::remark(change);
+        }
+        if states.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Says goodbye to the server; a second Ctrl-C ends that as well.
+pub(crate) async fn goodbye(client: Client) {
+    tokio::select! {
+        () = client.close() => {}
+        () = interrupted() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        server: Server,
+    }
+
+    fn server() -> Server {
+        Cli::parse_from(["dunlin", "--url", "dunlin://example.org:7"]).server
+    }
+
+    #[test]
+    fn failures_have_the_exit_code_of_their_kind() {
+        let closed = |code| ConnectError::Closed(Closed { code, message: "because".into() });
+        let silent =
+            ConnectError::Unreachable { url: "x".into(), after: Duration::ZERO, problem: "silence".into() };
+        for (error, exit, message) in [
+            (closed(Some(Code::SERVER_FULL)), Exit::Refused, "SERVER_FULL (202): because"),
+            (closed(None), Exit::Untrusted, "cannot trust dunlin://example.org:7: because"),
+            (silent, Exit::Unreachable, "cannot reach dunlin://example.org:7: silence"),
+        ] {
+            let failure = server().explain(error);
+            assert_eq!(failure.exit, exit);
+            assert!(failure.message.ends_with(message), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_servers_words_cannot_steer_the_terminal() {
+        assert!(!refused("room", Code::REJECTED, "\x1b[2J").message.contains('\x1b'));
+    }
+}

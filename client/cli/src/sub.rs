@@ -1,0 +1,180 @@
+//! `dunlin sub`: prints what happens in topics.
+
+mod feed;
+mod human;
+mod object;
+
+use std::pin::pin;
+
+use dunlin_client::{Client, Delivery, JoinOptions, Joined, Message, Position, State};
+use jiff::ZonedDateTime;
+use tokio::io::{AsyncWriteExt as _, stdout};
+
+use self::feed::{Feed, Item};
+pub(crate) use self::human::joined_as;
+use crate::{
+    connect::{self, Server},
+    exit::{Exit, Failure},
+    interrupt::interrupted,
+    payload, say,
+};
+
+/// Most items that are written with one system call.
+const BATCH: usize = 256;
+
+/// Subscribes to topics and prints their events
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  dunlin sub room:1 room:2
+  dunlin sub room:1 --since oldest --count 10
+  dunlin sub room:1 --json | jq -c 'select(.type == \"event\") | .data'
+
+With --json, each line is an object with a `type`:
+  event                topic, epoch, offset, event, data, at (ms since 1970), key if it has one;
+                       data is null and base64 is set if the payload is not MessagePack
+  joined               topic, epoch, offset: events after this position follow
+  recovered            the same, and nothing since that position is missing
+  lost                 topic, epoch, offset, since (the position asked for), missed (how many, or null)
+  gap                  topic, epoch, from, to: these offsets are missing, inclusive
+  restarted            topic, epoch, offset: the topic's log started over
+  direct               topic, event, data: for this member alone
+  closed               topic, code, name, message
+  state                state: online, recovering, offline or closed
+In data, bytes are {\"base64\": …} and extensions {\"ext\": TYPE, \"base64\": …}.")]
+pub(crate) struct Args {
+    /// The topics, such as room:42
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Where to begin: `oldest` for all that history holds, or the EPOCH:OFFSET of the last event seen
+    #[arg(long, value_name = "POSITION", value_parser = parse_since)]
+    since: Option<Position>,
+    /// Only the newest event of each key, when they come faster than they are read
+    #[arg(long)]
+    latest: bool,
+    /// End after this many events
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Print one JSON object a line, for programs
+    #[arg(long)]
+    json: bool,
+    /// Print only the data of each event: a text as it is, other values as JSON, other bytes as they are
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
+}
+
+/// Reads `oldest` or `EPOCH:OFFSET`.
+pub(crate) fn parse_since(text: &str) -> Result<Position, String> {
+    match text {
+        "oldest" => Ok(Position::OLDEST),
+        _ => text.parse().map_err(|_| "write EPOCH:OFFSET or `oldest`".into()),
+    }
+}
+
+/// How many events a join that could not go on from its position has missed, if that can be known: positions of
+/// different lives of a log cannot be compared.
+fn missed(joined: &Joined) -> Option<u64> {
+    let since = joined.previous.filter(|since| since.epoch == joined.position.epoch)?;
+    joined.position.offset.checked_sub(since.offset)
+}
+
+/// Runs the command until its count is reached, the user ends it, or the server does.
+pub(crate) async fn run(server: &Server, args: Args) -> Result<Exit, Failure> {
+    if args.topics.len() > 1 && args.since.is_some_and(|since| since != Position::OLDEST) {
+        return Err(Failure::new(Exit::Usage, "a position belongs to one topic, and several are named")
+            .hint("use `--since oldest`, or one command for each topic"));
+    }
+    let client = server.connect().await?;
+    let ended = tell(&client, &args).await;
+    connect::goodbye(client).await;
+    ended
+}
+
+async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
+    let delivery = if args.latest { Delivery::Latest } else { Delivery::Reliable };
+    let options = JoinOptions { since: args.since, delivery, ..JoinOptions::default() };
+    let mut feed = Feed::open(client, &args.topics, &options).await?;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut stop = pin!(interrupted());
+    let mut batch = Vec::with_capacity(BATCH);
+    while left > 0 {
+        batch.clear();
+        tokio::select! {
+            true = feed.next(&mut batch, BATCH) => {}
+            () = &mut stop => return Ok(stopped(args, &feed)),
+            else => return Ok(Exit::Done),
+        }
+        let mut lines = Vec::new();
+        let mut failure = None;
+        for item in &batch {
+            left -= u64::from(matches!(item, Item::Message(_, Message::Event(_))));
+            args.write(item, &mut lines);
+            failure = failure.or_else(|| fatal(item));
+            if left == 0 {
+                break;
+            }
+        }
+        // Not through `std::io`: a reader that has paused (`| less`) would stop the connection's life signs.
+        let mut out = stdout();
+        out.write_all(&lines).await?;
+        out.flush().await?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The end of one topic ends the command, so that a script does not wait for events that cannot come.
+fn fatal(item: &Item) -> Option<Failure> {
+    match item {
+        Item::Ended(topic, closed) => Some(connect::ended(topic.as_str(), closed.as_ref())),
+        Item::State(State::Closed(closed)) => Some(connect::ended("the connection", Some(closed))),
+        _ => None,
+    }
+}
+
+/// The end by Ctrl-C, which is how most subscriptions end.
+fn stopped(args: &Args, feed: &Feed) -> Exit {
+    if !args.json && !args.raw {
+        for (topic, position) in feed.positions() {
+            say::remark(format!("{topic}: go on later with --since {position}"));
+        }
+    }
+    if args.count.is_some() { Exit::Interrupted } else { Exit::Done }
+}
+
+impl Args {
+    /// Adds the item's line, in the form asked for. Remarks for people go to standard error.
+    fn write(&self, item: &Item, lines: &mut Vec<u8>) {
+        if self.json {
+            lines.extend_from_slice(object::of(item).to_string().as_bytes());
+        } else if let Item::Message(topic, message @ (Message::Event(_) | Message::Direct { .. })) = item {
+            match (self.raw, message) {
+                (true, Message::Event(event)) => lines.extend_from_slice(&payload::raw(&event.payload)),
+                (true, _) => return,
+                (false, _) => {
+                    lines.extend_from_slice(human::line(topic, message, &ZonedDateTime::now()).as_bytes())
+                }
+            }
+        } else {
+            if let Some(remark) = human::remark(item) {
+                say::remark(remark);
+            }
+            return;
+        }
+        lines.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read() {
+        assert_eq!(parse_since("oldest"), Ok(Position::OLDEST));
+        assert_eq!(parse_since("7:42"), Ok(Position::new(7, 42)));
+        assert!(parse_since("42").is_err() && parse_since("newest").is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! What happens in several topics and to their connection, as one queue.
+
+use std::collections::BTreeMap;
+
+use dunlin_client::{Channel, Client, Closed, JoinOptions, Message, Position, State, Topic};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{connect, exit::Failure};
+
+/// Items that wait for a slow terminal or pipe. When as many wait, channels are no longer read, and then the
+/// server stops sending on them.
+const QUEUE: usize = 256;
+
+/// Something to tell.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// In a topic.
+    Message(Topic, Message),
+    /// The end of a membership, and why if that is known.
+    Ended(Topic, Option<Closed>),
+    /// Of the connection.
+    State(State),
+}
+
+/// Everything that happens, in one row. Its tasks end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    items: mpsc::Receiver<Item>,
+    /// Of the last item given out.
+    positions: BTreeMap<Topic, Position>,
+    _tasks: JoinSet<()>,
+}
+
+impl Feed {
+    /// Joins all topics, all in the same round trip.
+    pub(crate) async fn open(
+        client: &Client,
+        topics: &[String],
+        options: &JoinOptions,
+    ) -> Result<Self, Failure> {
+        let (queue, items) = mpsc::channel(QUEUE);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(forward_states(client.state(), queue.clone()));
+        let mut joins = JoinSet::new();
+        for topic in topics {
+            let (client, topic, options) = (client.clone(), topic.clone(), options.clone());
+            joins.spawn(async move { connect::join(&client, &topic, options).await });
+        }
+        while let Some(joined) = joins.join_next().await {
+            let channel = joined.expect("joining does not panic")?;
+            tasks.spawn(forward_messages(channel, queue.clone()));
+        }
+        Ok(Self { items, positions: BTreeMap::new(), _tasks: tasks })
+    }
+
+    /// Adds the next items, as many as there are but not more than `most`; false when none will come. Safe to
+    /// cancel.
+    pub(crate) async fn next(&mut self, batch: &mut Vec<Item>, most: usize) -> bool {
+        let count = self.items.recv_many(batch, most).await;
+        for item in batch.iter() {
+            if let Item::Message(topic, message) = item
+                && let Some(position) = message.position()
+            {
+                self.positions.insert(topic.clone(), position);
+            }
+        }
+        count > 0
+    }
+
+    /// Where each topic's reader is.
+    pub(crate) fn positions(&self) -> &BTreeMap<Topic, Position> {
+        &self.positions
+    }
+}
+
+async fn forward_messages(mut channel: Channel, queue: mpsc::Sender<Item>) {
+    while let Some(message) = channel.next().await {
+        if queue.send(Item::Message(channel.topic().clone(), message)).await.is_err() {
+            return;
+        }
+    }
+    // Nobody is left to tell when it fails.
+    let _ = queue.send(Item::Ended(channel.topic().clone(), channel.closed())).await;
+}
+
+async fn forward_states(mut state: watch::Receiver<State>, queue: mpsc::Sender<Item>) {
+    loop {
+        let now = state.borrow_and_update().clone();
+        if queue.send(Item::State(now)).await.is_err() || state.changed().await.is_err() {
+            return;
+        }
+    }
+}
