@@ -108,12 +108,8 @@ impl Fanout {
             while self.turn() {
                 yield_once().await;
             }
-            let mut work = pin!(self.work.notified());
-            // As for the readers: first line up, then look.
-            Notified::enable(work.as_mut());
-            if lock(&self.rounds).is_empty() {
-                work.await;
-            }
+            // What was enqueued since has left its permit, here or with another driver that waits.
+            self.work.notified().await;
         }
     }
 

@@ -122,7 +122,31 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Budget;
+    use crate::{
+        Message, Published,
+        broker::{Boxed, History, Unavailable},
+        budget::Budget,
+    };
+    use std::sync::Weak;
+
+    /// A line on which something is published while the topic is being looked at.
+    struct Busy(Weak<Shared>);
+
+    impl Line for Busy {
+        fn publish(&self, _: Message, _: u64) -> Boxed<'_, Result<Published, Unavailable>> {
+            unreachable!("nobody calls")
+        }
+
+        fn history(&self, _: u64, _: u64, _: Retention) -> Boxed<'_, Result<History, Unavailable>> {
+            unreachable!("nobody calls")
+        }
+
+        fn expire(&self, _: u64) -> bool {
+            let topic = self.0.upgrade().expect("the table holds it");
+            lock(&topic.log).begin(Position::new(1, 1));
+            true
+        }
+    }
 
     fn table(limit: usize) -> (Table, Topic) {
         let (table, name): (_, Topic) = (Table::new(limit), "a".parse().unwrap());
@@ -142,6 +166,17 @@ mod tests {
         assert_eq!((table.expire(0), table.len()), (0, 1));
         drop(publisher);
         assert_eq!((table.expire(0), table.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_topic_that_somebody_has_just_used_stays() {
+        let (table, name) = table(1);
+        let topic = table.get(&name).expect("it was inserted");
+        assert!(topic.line.set(Box::new(Busy(Arc::downgrade(&topic)))).is_ok());
+        drop(topic);
+        assert_eq!(table.expire(0), 0);
+        // This time the tail is where it was before.
+        assert_eq!(table.expire(0), 1);
     }
 
     #[test]

@@ -110,6 +110,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_burst_took_is_given_back() {
+        let mut log = log(Retention::default());
+        add_all(&mut log, &[("a", None); 1000]);
+        log.trim_to(0);
+        assert!(log.entries.capacity() < 100);
+    }
+
+    #[test]
     fn a_key_leaves_the_index_with_its_last_event() {
         let mut log = log(Retention { count: 2, ..Retention::default() });
         add_all(&mut log, &[("a1", Some("a")), ("b1", Some("b")), ("a2", Some("a"))]);

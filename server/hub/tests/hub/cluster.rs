@@ -3,7 +3,7 @@
 
 use crate::common::*;
 use dunlin_hub::{
-    Batch, Broker, Feed, Hub, Message, Order, Outcome, PublishError, Published, Retention, Start,
+    Batch, Broker, Config, Feed, Hub, Message, Order, Outcome, PublishError, Published, Retention, Start,
     SubscribeError,
     broker::{Boxed, Event, History, Line, Unavailable},
 };
@@ -164,6 +164,17 @@ async fn history_and_log_together_keep_to_the_retention() {
     let mut oldest = subscribe(&node, &room, Start::Oldest).await;
     assert_eq!(offsets(&mut oldest), [10, 11, 12, 13]);
     assert_eq!(node.usage().bytes, three / 3 * 4);
+}
+
+#[tokio::test]
+async fn history_keeps_to_the_memory() {
+    let (cluster, room) = (Cluster::new(), topic("room:1"));
+    publish(&cluster.node(100), &room, 100).await;
+    let config = Config { memory: 2000, ..Config::default() };
+    let node = Hub::with_broker(config, encode, Arc::new(cluster));
+    let mut oldest = subscribe(&node, &room, Start::Oldest).await;
+    assert!(node.usage().bytes <= 2000);
+    assert_eq!(offsets(&mut oldest), (node.usage().evicted + 1..=100).collect::<Vec<_>>());
 }
 
 #[tokio::test]
