@@ -32,7 +32,10 @@ impl Watched {
             Err(error) => {
                 let complaint = error.to_string();
                 if self.complaint.as_ref() != Some(&complaint) {
-                    tracing::warn!(error = complaint, "the certificate in force stays, the new one cannot be used");
+                    tracing::warn!(
+                        error = complaint,
+                        "the certificate in force stays, the new one cannot be used"
+                    );
                     self.complaint = Some(complaint);
                 }
             }
@@ -45,7 +48,9 @@ impl Watched {
         }
         if self.live.is_development() {
             self.announcement = local::announce(self.port, &self.live.leaf())
-                .inspect_err(|error| tracing::warn!(%error, "local clients cannot find the certificate by themselves"))
+                .inspect_err(
+                    |error| tracing::warn!(%error, "local clients cannot find the certificate by themselves"),
+                )
                 .ok();
         }
     }

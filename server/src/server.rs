@@ -2,8 +2,8 @@
 
 use crate::{
     admission::Admission,
-    channel::{Channel, PubSub, router::Router},
     certificate::Watched,
+    channel::{Channel, PubSub, router::Router},
     clock,
     config::Config,
     drain::Drain,
@@ -64,7 +64,11 @@ impl Builder {
     /// Serves the topics of a pattern with channels that `new` makes, one for each membership. Topics that several
     /// patterns match go to the closest one; those that none matches, to the built-in publish/subscribe channel.
     #[must_use]
-    pub fn channel<C: Channel>(mut self, pattern: Pattern, new: impl Fn() -> C + Send + Sync + 'static) -> Self {
+    pub fn channel<C: Channel>(
+        mut self,
+        pattern: Pattern,
+        new: impl Fn() -> C + Send + Sync + 'static,
+    ) -> Self {
         self.router.add(pattern, new);
         self
     }
@@ -104,7 +108,9 @@ impl Builder {
         let draining = Arc::new(AtomicBool::new(false));
         let http = match config.http {
             Some(address) => Some(
-                http::serve(address, draining.clone(), metrics).await.map_err(|error| Error::Http(address, error))?,
+                http::serve(address, draining.clone(), metrics)
+                    .await
+                    .map_err(|error| Error::Http(address, error))?,
             ),
             None => None,
         };

@@ -133,7 +133,7 @@ async fn admit(work: Work, incoming: Incoming) {
     };
     match permit {
         Ok(permit) => serve(work, connection, permit).await,
-        Err(code) => refuse(&connection, code),
+        Err(code) => refuse(&connection, code).await,
     }
 }
 
@@ -142,7 +142,9 @@ async fn serve(work: Work, connection: Connection, _permit: Permit) {
     connection::serve(work.node, connection).await;
 }
 
-fn refuse(connection: &Connection, code: Code) {
+async fn refuse(connection: &Connection, code: Code) {
+    // Within the handshake a close cannot carry a code (RFC 9000, 10.2.3).
+    let _ = connection.handshake_complete().await;
     counter!("dunlin_refusals_total", "code" => code.name()).increment(1);
     tracing::info!(peer = %connection.remote_address(), %code, "refused");
     connection.close(code.0, code.row().map_or("", |row| row.meaning));

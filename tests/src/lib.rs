@@ -1,1 +1,34 @@
-//! Placeholder.
+//! What the stories stand on: a server to talk to, a peer that speaks raw frames, and the real binaries.
+
+pub mod process;
+pub mod raw;
+pub mod server;
+
+use std::time::Duration;
+
+/// How long anything observable may take before a test gives up: generous, for machines are busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for something observable, but not for ever.
+///
+/// # Panics
+/// When it does not happen.
+pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, event).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {} s in vain for {what}", PATIENCE.as_secs()),
+    }
+}
+
+/// Runs each of these functions once over every transport.
+#[macro_export]
+macro_rules! over_every_transport {
+    ($($story:ident),* $(,)?) => {
+        mod quic {
+            $(#[tokio::test] async fn $story() { super::$story($crate::server::Over::Quic).await; })*
+        }
+        mod memory {
+            $(#[tokio::test] async fn $story() { super::$story($crate::server::Over::Memory).await; })*
+        }
+    };
+}

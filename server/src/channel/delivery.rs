@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dunlin_hub::{Batch, Cursor, Limit};
 use dunlin_proto::{Code, frame::channel::FromServer};
-use dunlin_transport::{SendStream, WriteError};
+use dunlin_transport::{ConnectionError, SendStream, WriteError};
 use metrics::counter;
 use tokio::sync::{mpsc, watch};
 
@@ -46,8 +46,10 @@ impl Delivery {
                     Some(frame) => self.write_frames(frame).await?,
                     None => return Ok(()),
                 },
-                // An error means that the connection is gone.
-                changed = self.paused.changed() => if changed.is_err() { return Err(WriteError::Stopped(Code::OK.0)) },
+                // The other end is with the connection, and goes with it.
+                changed = self.paused.changed() => if changed.is_err() {
+                    return Err(ConnectionError::LocallyClosed.into());
+                },
                 () = ready(&mut self.cursor), if !quiet => self.write_events().await?,
             }
         }

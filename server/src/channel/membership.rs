@@ -325,8 +325,8 @@ impl Attached {
             let _ = tokio::time::timeout(FAREWELL, outbox.send(closed)).await;
         }
         drop(outbox);
-        if tokio::time::timeout(FAREWELL, &mut delivery).await.is_err() {
-            delivery.abort();
+        if !delivery.is_finished() {
+            let _ = tokio::time::timeout(FAREWELL, &mut delivery).await;
         }
     }
 }

@@ -89,23 +89,16 @@ impl Served<'_> {
                         Ok(Some(frame)) => match self.answer(FromClient::decode(&frame)) {
                             Ok(Some(answer)) => break answer,
                             Ok(None) => {}
-                            Err(refusal) => {
-                                let over = refusal.code == Code::OK;
-                                handshake::farewell(&mut send, FromServer::Goodbye(refusal.clone()).encode()).await;
-                                handshake::close(self.connection, &refusal);
-                                return if over { Ending::Closed } else { Ending::Lost };
-                            }
+                            Err(refusal) => return self.end(send, refusal).await,
                         },
                         Ok(None) => {
                             self.connection.close(Code::OK.0, "goodbye");
                             return Ending::Closed;
                         }
-                        Err(error) => {
-                            if let Some(code) = error.code() {
-                                handshake::close(self.connection, &Refusal::because(code, &error.to_string()));
-                            }
-                            return self.lost();
-                        }
+                        Err(error) => match error.code() {
+                            Some(code) => return self.end(send, Refusal::because(code, &error.to_string())).await,
+                            None => return self.lost(),
+                        },
                     },
                     stream = self.connection.accept_bi() => match stream {
                         Ok((send, recv)) => {
@@ -152,6 +145,17 @@ impl Served<'_> {
             Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
         };
         Ok(None)
+    }
+
+    /// Ends session and connection, with a word about why.
+    async fn end(&self, mut send: SendStream, refusal: Refusal) -> Ending {
+        handshake::farewell(&mut send, FromServer::Goodbye(refusal.clone()).encode()).await;
+        if refusal.code == Code::OK {
+            self.connection.close(Code::OK.0, &refusal.message);
+        } else {
+            handshake::close(self.connection, &refusal);
+        }
+        Ending::Closed
     }
 
     /// A client that does not read its control stream is cut off.

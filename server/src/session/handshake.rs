@@ -38,7 +38,11 @@ pub(crate) async fn greet(connection: &Connection, deadline: Duration) -> Option
             refuse(connection, send, refusal).await;
             None
         }
-        Err(None) => None,
+        Err(None) => {
+            // Does nothing if it was the connection that ended, and not just its first stream.
+            connection.close(Code::HELLO_EXPECTED.0, "the control stream ended before Hello");
+            None
+        }
     }
 }
 

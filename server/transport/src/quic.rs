@@ -90,9 +90,11 @@ impl Connection {
     }
 
     pub(crate) async fn handshake_complete(&self) -> Result<EarlyData, ConnectionError> {
-        match self.handshake.clone().wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(early_data)) => Ok(*early_data),
-            Ok(None) | Err(_) => Err(self.closed().await),
+        // Copied out of its lock before the next await.
+        let early_data = self.handshake.clone().wait_for(Option::is_some).await.ok().and_then(|known| *known);
+        match early_data {
+            Some(early_data) => Ok(early_data),
+            None => Err(self.closed().await),
         }
     }
 

@@ -46,6 +46,7 @@ impl Pipe {
         if let Some(code) = state.stopped {
             return Some(Err(WriteError::Stopped(code)));
         }
+        let before = state.buffered;
         for chunk in chunks.iter_mut() {
             let fits = chunk.split_to(chunk.len().min(WINDOW - state.buffered));
             if !fits.is_empty() {
@@ -53,7 +54,10 @@ impl Pipe {
                 state.chunks.push_back(fits);
             }
         }
-        self.changed.notify_waiters();
+        // Not without progress: the writer itself waits for this, and would never come to rest.
+        if state.buffered > before {
+            self.changed.notify_waiters();
+        }
         chunks.iter().all(Bytes::is_empty).then_some(Ok(()))
     }
 

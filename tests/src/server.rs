@@ -1,0 +1,149 @@
+//! A server inside the test, over real QUIC or in memory.
+
+use anyhow::Context;
+use dunlin_certs::{Fingerprint, Live};
+use dunlin_client::{Client, Trust};
+use dunlin_server::{Config, Server, config::Sources};
+use dunlin_transport::{Connection, Listener, MemoryDialer};
+use rustls::pki_types::CertificateDer;
+use std::{net::SocketAddr, time::SystemTime};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// How clients reach the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Native QUIC on a loopback socket.
+    Quic,
+    /// Memory, without a socket.
+    Memory,
+}
+
+/// A running server with a data directory of its own.
+pub struct Running {
+    server: Server,
+    memory: Option<MemoryDialer>,
+    _dir: TempDir,
+}
+
+/// Settings that hold for all tests: ports of the system's choice.
+const BASE: &[(&str, &str)] = &[("listen", "127.0.0.1:0"), ("http", "127.0.0.1:0"), ("drain", "0s")];
+
+impl Running {
+    /// Starts a server; `settings` are configuration keys and values.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start(over: Over, settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut sources = Sources::default();
+        for (key, value) in BASE.iter().chain(settings) {
+            sources.flag(key, (*value).into());
+        }
+        sources.flag("data_dir", dir.path().display().to_string());
+        let config = Config::check(&sources).expect("legal settings");
+        let (server, memory) = match over {
+            Over::Quic => (Server::builder(config).start().await.expect("the server starts"), None),
+            Over::Memory => {
+                let certificate =
+                    Live::open(config.certificate.clone(), SystemTime::now()).expect("a certificate");
+                let (listener, dialer) = Listener::memory();
+                let server = Server::builder(config).start_on(certificate, move || Ok(listener)).await;
+                (server.expect("the server starts"), Some(dialer))
+            }
+        };
+        Self { server, memory, _dir: dir }
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("dunlin://{}", self.server.address())
+    }
+
+    /// SHA-256 of its certificate.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.server.fingerprint()
+    }
+
+    /// A client of the real library.
+    ///
+    /// # Panics
+    /// If it cannot connect.
+    pub async fn client(&self) -> Client {
+        self.builder().connect().await.expect("the client connects")
+    }
+
+    /// The beginnings of a client, to be changed before it connects.
+    ///
+    /// # Panics
+    /// Never: the URL is legal.
+    pub fn builder(&self) -> dunlin_client::Builder {
+        let builder =
+            Client::builder(&self.url()).expect("a legal URL").trust(Trust::Pinned(self.fingerprint()));
+        match &self.memory {
+            Some(dialer) => builder.dialer(dialer.clone()),
+            None => builder,
+        }
+    }
+
+    /// A bare connection, for peers that speak raw frames.
+    ///
+    /// # Panics
+    /// If it cannot connect.
+    pub async fn dial(&self) -> Connection {
+        match &self.memory {
+            Some(dialer) => dialer.dial().await.expect("the server accepts"),
+            None => {
+                let dialer = crate::raw::dialer(self.certificate());
+                dialer.dial(self.server.address(), "localhost").await.expect("the server accepts")
+            }
+        }
+    }
+
+    /// The value of a counter, summed over its labels when `label` is empty.
+    ///
+    /// # Errors
+    /// `/metrics` cannot be read.
+    pub async fn counter(&self, name: &str, label: &str) -> anyhow::Result<f64> {
+        let text = self.get("/metrics").await?;
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// The answer to a plain HTTP request, headers and all.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let address = self.server.http_address().context("http is on")?;
+        let mut stream = TcpStream::connect(address).await?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
+            .await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok(text)
+    }
+
+    /// Drains the server and ends it.
+    pub async fn shut_down(self) {
+        self.server.shut_down().await;
+    }
+
+    /// The certificate it serves.
+    #[must_use]
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.server.certificate().leaf()
+    }
+
+    /// The address it serves.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+}
