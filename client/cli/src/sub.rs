@@ -147,23 +147,20 @@ fn stopped(args: &Args, feed: &Feed) -> Exit {
 impl Args {
     /// Adds the item's line, in the form asked for. Remarks for people go to standard error.
     fn write(&self, item: &Item, lines: &mut Vec<u8>) {
-        if self.json {
-            lines.extend_from_slice(object::of(item).to_string().as_bytes());
-        } else if let Item::Message(topic, message @ (Message::Event(_) | Message::Direct { .. })) = item {
-            match (self.raw, message) {
-                (true, Message::Event(event)) => lines.extend_from_slice(&payload::raw(&event.payload)),
-                (true, _) => return,
-                (false, _) => {
-                    lines.extend_from_slice(human::line(topic, message, &ZonedDateTime::now()).as_bytes())
-                }
+        let line = match item {
+            _ if self.json => Some(object::of(item).to_string().into_bytes()),
+            Item::Message(_, Message::Event(event)) if self.raw => {
+                Some(payload::raw(&event.payload).into_owned())
             }
-        } else {
-            if let Some(remark) = human::remark(item) {
-                say::remark(remark);
-            }
-            return;
+            Item::Message(_, Message::Direct { .. }) if self.raw => None,
+            _ => human::line(item, &ZonedDateTime::now()).map(String::into_bytes),
+        };
+        if let Some(line) = line {
+            lines.extend_from_slice(&line);
+            lines.push(b'\n');
+        } else if let Some(remark) = human::remark(item) {
+            say::remark(remark);
         }
-        lines.push(b'\n');
     }
 }
 

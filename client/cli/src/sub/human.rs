@@ -1,7 +1,7 @@
 //! What happens, in the words that people read.
 
 use console::style;
-use dunlin_client::{Joined, Message, Start, Topic};
+use dunlin_client::{Joined, Message, Start};
 use jiff::ZonedDateTime;
 
 use super::{feed::Item, missed};
@@ -11,23 +11,28 @@ use crate::{
 };
 
 /// An event as one line of standard output, without its end.
-pub(crate) fn line(topic: &Topic, message: &Message, now: &ZonedDateTime) -> String {
-    match message {
-        Message::Event(event) => {
+pub(crate) fn line(item: &Item, now: &ZonedDateTime) -> Option<String> {
+    match item {
+        Item::Message(topic, Message::Event(event)) => {
             let key = event.key.as_ref().map(|key| format!(" [{}]", printable(key))).unwrap_or_default();
-            format!(
+            Some(format!(
                 "{} {topic} {} {}{key} {}",
                 style(time_of_day(event.at, now)).dim(),
                 style(format_args!("#{}", event.position.offset)).cyan(),
                 style(printable(&event.event)).bold(),
                 shown(&event.payload)
-            )
+            ))
         }
-        Message::Direct { event, payload } => {
+        Item::Message(topic, Message::Direct { event, payload }) => {
             let time = now.strftime("%H:%M:%S%.3f").to_string();
-            format!("{} {topic} {} {}", style(time).dim(), style(printable(event)).bold(), shown(payload))
+            Some(format!(
+                "{} {topic} {} {}",
+                style(time).dim(),
+                style(printable(event)).bold(),
+                shown(payload)
+            ))
         }
-        _ => String::new(),
+        _ => None,
     }
 }
 
@@ -73,5 +78,65 @@ fn shown(payload: &[u8]) -> String {
     match payload::to_json(payload) {
         Some(value) => printable(&value.to_string()).into_owned(),
         None => format!("({} bytes) {}", payload.len(), payload::base64(payload)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dunlin_client::{Event, Position};
+    use jiff::{Timestamp, tz::TimeZone};
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(payload: &[u8], key: Option<&str>) -> String {
+        console::set_colors_enabled(false);
+        let event = Event {
+            topic: "room:1".parse().unwrap(),
+            position: Position::new(7, 42),
+            at: 1_800_000_000_123,
+            event: "mess\nage".into(),
+            payload: payload.to_vec().into(),
+            key: key.map(Into::into),
+        };
+        let now = Timestamp::from_second(1_800_000_000).unwrap().to_zoned_datetime(TimeZone::UTC);
+        line(&Item::Message(event.topic.clone(), Message::Event(event)), &now).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let json = payload::from_json(&json!({ "text": "hi\n\u{9b}2J" }));
+        let expected = r#"08:00:00.123 room:1 #42 mess\u000aage [k] {"text":"hi\n\u009b2J"}"#;
+        assert_eq!(event(&json, Some("k")), expected);
+        assert_eq!(event(b"\xc1\xff", None), r"08:00:00.123 room:1 #42 mess\u000aage (2 bytes) wf8=");
+    }
+
+    #[test]
+    fn a_join_says_what_is_missing() {
+        let joined = |again, start, since| {
+            joined_as(&Joined {
+                again,
+                start,
+                position: Position::new(7, 42),
+                previous: since,
+                away: Duration::from_millis(1200 * u64::from(again)),
+                reply: Default::default(),
+            })
+        };
+        assert_eq!(joined(false, Start::Live, None), "joined at 7:42");
+        assert_eq!(
+            joined(true, Start::Recovered, Some(Position::new(7, 42))),
+            "joined again after 1.2 s without a server; nothing since 7:42 is missing"
+        );
+        assert_eq!(
+            joined(false, Start::Lost, Some(Position::new(7, 40))),
+            "joined at 7:42; history does not reach back to 7:40 (2 events)"
+        );
+        assert_eq!(
+            joined(false, Start::Lost, Some(Position::new(6, 40))),
+            "joined at 7:42; history does not reach back to 6:40"
+        );
     }
 }

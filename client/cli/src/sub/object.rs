@@ -84,10 +84,11 @@ fn at(mut object: Value, position: Position) -> Value {
 
 fn add_payload(object: &mut Value, payload: &[u8]) {
     let data = payload::to_json(payload);
-    if data.is_none() {
+    let is_opaque = data.is_none();
+    object["data"] = data.into();
+    if is_opaque {
         object["base64"] = payload::base64(payload).into();
     }
-    object["data"] = data.into();
 }
 
 fn closing(mut object: Value, closed: Option<&Closed>) -> Value {
@@ -96,4 +97,93 @@ fn closing(mut object: Value, closed: Option<&Closed>) -> Value {
     object["name"] = code.map(Code::name).into();
     object["message"] = closed.map(|closed| closed.message.as_str()).into();
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dunlin_client::{Event, Topic};
+
+    use super::*;
+
+    fn message(message: Message) -> String {
+        of(&Item::Message("room:1".parse::<Topic>().unwrap(), message)).to_string()
+    }
+
+    fn event(payload: &[u8], key: Option<&str>) -> String {
+        message(Message::Event(Event {
+            topic: "room:1".parse().unwrap(),
+            position: Position::new(7, 42),
+            at: 123,
+            event: "said".into(),
+            payload: payload.to_vec().into(),
+            key: key.map(Into::into),
+        }))
+    }
+
+    fn joined(start: Start, previous: Option<Position>, again: bool) -> String {
+        let position = Position::new(7, 42);
+        let (away, reply) = (Duration::from_millis(1500), Default::default());
+        message(Message::Joined(Joined { again, start, position, previous, away, reply }))
+    }
+
+    #[test]
+    fn events() {
+        assert_eq!(
+            event(&payload::from_json(&json!({ "b": 1, "a": null })), Some("k")),
+            r#"{"type":"event","topic":"room:1","epoch":7,"offset":42,"event":"said","data":{"b":1,"a":null},"at":123,"key":"k"}"#
+        );
+        assert_eq!(
+            event(b"\xc1\xff", None),
+            r#"{"type":"event","topic":"room:1","epoch":7,"offset":42,"event":"said","data":null,"base64":"wf8=","at":123}"#
+        );
+    }
+
+    #[test]
+    fn joins() {
+        assert_eq!(
+            joined(Start::Live, None, false),
+            r#"{"type":"joined","topic":"room:1","epoch":7,"offset":42}"#
+        );
+        assert_eq!(
+            joined(Start::Recovered, Some(Position::new(7, 42)), true),
+            r#"{"type":"recovered","topic":"room:1","epoch":7,"offset":42,"away_ms":1500.0}"#
+        );
+        assert_eq!(
+            joined(Start::Lost, Some(Position::new(7, 40)), false),
+            r#"{"type":"lost","topic":"room:1","epoch":7,"offset":42,"since":{"epoch":7,"offset":40},"missed":2}"#
+        );
+        assert!(joined(Start::Lost, Some(Position::new(6, 40)), false).contains(r#""missed":null"#));
+    }
+
+    #[test]
+    fn what_else_happens_to_a_topic() {
+        assert_eq!(
+            message(Message::Gap { from: Position::new(7, 3), to: Position::new(7, 9) }),
+            r#"{"type":"gap","topic":"room:1","epoch":7,"from":3,"to":9}"#
+        );
+        assert_eq!(
+            message(Message::Restarted(Position::new(8, 0))),
+            r#"{"type":"restarted","topic":"room:1","epoch":8,"offset":0}"#
+        );
+        let closed = Closed { code: Some(Code::FORBIDDEN), message: "no".into() };
+        assert_eq!(
+            of(&Item::Ended("room:1".parse().unwrap(), Some(closed))).to_string(),
+            r#"{"type":"closed","topic":"room:1","code":302,"name":"FORBIDDEN","message":"no"}"#
+        );
+    }
+
+    #[test]
+    fn states() {
+        let shown = |state| of(&Item::State(state)).to_string();
+        assert_eq!(
+            shown(State::Online { session: "s".into(), resumed: true }),
+            r#"{"type":"state","state":"online","session":"s","resumed":true}"#
+        );
+        assert_eq!(
+            shown(State::Closed(Closed { code: None, message: "bye".into() })),
+            r#"{"type":"state","state":"closed","code":null,"name":null,"message":"bye"}"#
+        );
+    }
 }
