@@ -161,12 +161,21 @@ impl Process {
         drop(self.child.stdin.take());
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    /// If it is gone.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("still running")
+    }
+
     /// Sends a signal, as `kill` does.
     ///
     /// # Panics
     /// If the process is gone.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("still running").to_string();
+        let pid = self.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().await;
         assert!(sent.expect("kill runs").success());
     }

@@ -1,4 +1,5 @@
 //! Whatever a peer sends: a code, a count, and nobody else disturbed.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use bytes::Bytes;
 use dunlin_proto::{

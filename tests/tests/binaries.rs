@@ -1,4 +1,5 @@
 //! `dunlin-server` and `dunlin` as a user runs them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use dunlin_tests::{
     process::{Home, Output, Process},

@@ -1,4 +1,5 @@
 //! Sessions and memberships on the wire, frame by frame, over every transport.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use dunlin_proto::{
     Code, Position,
