@@ -2,6 +2,7 @@
 
 pub mod process;
 pub mod raw;
+pub mod relay;
 pub mod server;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dunlin_certs::{Fingerprint, Live};
 use dunlin_client::{Client, Trust};
-use dunlin_server::{Config, Server, config::Sources};
+use dunlin_server::{Builder, Config, Server, config::Sources};
 use dunlin_transport::{Connection, Listener, MemoryDialer};
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, time::SystemTime};
@@ -38,6 +38,18 @@ impl Running {
     /// # Panics
     /// If it does not start.
     pub async fn start(over: Over, settings: &[(&str, &str)]) -> Self {
+        Self::start_with(over, settings, |builder| builder).await
+    }
+
+    /// Starts a server with channels of the test's own.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_with(
+        over: Over,
+        settings: &[(&str, &str)],
+        channels: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut sources = Sources::default();
         for (key, value) in BASE.iter().chain(settings) {
@@ -46,12 +58,13 @@ impl Running {
         sources.flag("data_dir", dir.path().display().to_string());
         let config = Config::check(&sources).expect("legal settings");
         let (server, memory) = match over {
-            Over::Quic => (Server::builder(config).start().await.expect("the server starts"), None),
+            Over::Quic => (channels(Server::builder(config)).start().await.expect("the server starts"), None),
             Over::Memory => {
                 let certificate =
                     Live::open(config.certificate.clone(), SystemTime::now()).expect("a certificate");
                 let (listener, dialer) = Listener::memory();
-                let server = Server::builder(config).start_on(certificate, move || Ok(listener)).await;
+                let builder = channels(Server::builder(config));
+                let server = builder.start_on(certificate, move || Ok(listener)).await;
                 (server.expect("the server starts"), Some(dialer))
             }
         };

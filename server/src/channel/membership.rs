@@ -73,6 +73,8 @@ struct Attached {
     outbox: mpsc::Sender<Bytes>,
     delivery: AbortOnDropHandle<Result<(), WriteError>>,
     limits: Limits,
+    /// The push that the channel is handling: still set when its code has panicked.
+    handling: Option<u64>,
 }
 
 /// What became of an attached stream.
@@ -201,6 +203,7 @@ impl<C: Channel> Membership<C> {
             outbox,
             delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
             limits: self.limits,
+            handling: None,
         })
     }
 
@@ -273,7 +276,7 @@ impl Attached {
     }
 
     async fn handle<C: Channel>(
-        &self,
+        &mut self,
         channel: &mut C,
         context: &Context,
         applied: &mut Applied,
@@ -301,8 +304,10 @@ impl Attached {
         let answer = if push.payload.len() > self.limits.payload {
             Err(Refusal::new(Code::PAYLOAD_TOO_LARGE))
         } else {
+            self.handling = Some(reference);
             channel.handle_in(context, push).await
         };
+        self.handling = None;
         counter!("dunlin_pushes_total").increment(1);
         let frame = match answer {
             Ok(payload) => reply(reference, Code::OK, payload),
@@ -317,8 +322,13 @@ impl Attached {
 
     /// Ends the stream, after what is still to be written and the refusal, if there is one.
     async fn close(self, refusal: Option<Refusal>) {
-        let Self { mut frames, outbox, mut delivery, .. } = self;
+        let Self { mut frames, outbox, mut delivery, handling, .. } = self;
         if let Some(refusal) = refusal {
+            if let Some(reference) = handling {
+                // Or its client would push it again, and break the next membership too.
+                let failed = reply(reference, refusal.code, refusal.message.clone().into());
+                let _ = tokio::time::timeout(FAREWELL, outbox.send(failed)).await;
+            }
             counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
             frames.stop(refusal.code);
             let closed = FromServer::Closed(refusal).encode();

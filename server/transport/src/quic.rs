@@ -53,7 +53,10 @@ impl Connection {
     }
 
     pub(crate) fn close(&self, code: u32, reason: &str) {
-        self.quinn.close(code.into(), reason.as_bytes());
+        // quinn would forget why a connection ended that the peer had closed before.
+        if self.quinn.close_reason().is_none() {
+            self.quinn.close(code.into(), reason.as_bytes());
+        }
     }
 
     pub(crate) async fn closed(&self) -> ConnectionError {

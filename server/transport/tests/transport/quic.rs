@@ -1,0 +1,276 @@
+//! What only QUIC has: handshakes, tickets, address validation, moving sockets.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use dunlin_transport::{
+    ClientConfig, Connection, ConnectionError, Dialer, EarlyData, Kind, Listener, ReadError, ServerConfig,
+    SharedTicketStore, WriteError, provider,
+};
+use rustls::pki_types::CertificateDer;
+
+use crate::support::{
+    NAME, Pair, Pinned, Site, certificate, dialer, echo, echo_next, in_time, loopback, quic_pair, quic_site,
+    read_all, server_config,
+};
+
+#[tokio::test]
+async fn a_client_of_another_protocol_is_turned_away() {
+    let site = quic_site().await;
+    let error = in_time(async {
+        let accept = async { site.listener.accept().await.unwrap().accept().await };
+        let (client, server) = tokio::join!(stranger(site.listener.local_address()), accept);
+        assert!(matches!(server, Err(ConnectionError::Tls(_))), "{server:?}");
+        client.unwrap_err()
+    });
+    // Alert 120, no_application_protocol (RFC 7301, 3.2).
+    assert!(error.await.to_string().contains("120"));
+}
+
+/// Dials with quinn alone, for ALPN `h3`.
+async fn stranger(server: SocketAddr) -> Result<quinn::Connection, quinn::ConnectionError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Pinned(certificate())))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h3".to_vec()];
+    let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
+    let endpoint = quinn::Endpoint::client(loopback(0)).unwrap();
+    endpoint.connect_with(quinn::ClientConfig::new(Arc::new(tls)), server, NAME).unwrap().await
+}
+
+#[tokio::test]
+async fn a_server_with_another_certificate_is_not_believed() {
+    let site = Site {
+        dialer: Dialer::new(ClientConfig::new(Arc::new(Pinned(CertificateDer::from(vec![1, 2, 3])))))
+            .unwrap(),
+        ..quic_site().await
+    };
+    let accept = async { site.listener.accept().await.unwrap().accept().await };
+    let (client, server) = in_time(async { tokio::join!(site.dial(), accept) }).await;
+    assert!(matches!(client, Err(ConnectionError::Tls(_))), "{client:?}");
+    // The server had accepted before the client judged; it learns of it as the handshake's failure.
+    let end = in_time(async { server.unwrap().handshake_complete().await.unwrap_err() }).await;
+    assert!(matches!(end, ConnectionError::Tls(_)), "{end:?}");
+}
+
+#[tokio::test]
+async fn the_client_can_look_at_the_certificate() {
+    let Pair { client, server } = quic_pair().await;
+    assert_eq!(client.peer_certificate(), Some(certificate()));
+    assert_eq!(server.peer_certificate(), None);
+    assert_eq!(client.kind(), Kind::Quic);
+}
+
+#[tokio::test]
+async fn the_second_dial_sends_early_data() {
+    let site = quic_site().await;
+    with_ticket(&site).await;
+    in_time(async {
+        let client = site.dial().await.unwrap();
+        assert_eq!(client.early_data(), None, "no answer was awaited");
+        let (mut send, mut recv) = client.open_bi().await.unwrap();
+        send.write(Bytes::from_static(b"early")).await.unwrap();
+        send.finish();
+        let server = site.listener.accept().await.unwrap().accept().await.unwrap();
+        echo_next(&server).await;
+        assert_eq!(read_all(&mut recv).await.unwrap(), b"early");
+        assert_eq!(client.handshake_complete().await, Ok(EarlyData::Accepted));
+        assert_eq!(client.early_data(), Some(EarlyData::Accepted));
+        assert_eq!(server.handshake_complete().await, Ok(EarlyData::NotUsed), "servers are not told");
+    })
+    .await;
+}
+
+/// Connects once, and stays until the tickets have come: they are sent before the echo.
+async fn with_ticket(site: &Site) {
+    let pair = site.connect().await;
+    in_time(echo(&pair)).await;
+}
+
+#[tokio::test]
+async fn workers_share_tickets() {
+    let sessions = SharedTicketStore::new(100);
+    let worker = || Listener::bind(ServerConfig { sessions: sessions.clone(), ..server_config() }).unwrap();
+    let first = Site { listener: worker(), dialer: dialer() };
+    with_ticket(&first).await;
+    let second = Site { listener: worker(), dialer: first.dialer };
+    assert_eq!(second.connect().await.client.handshake_complete().await, Ok(EarlyData::Accepted));
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_for_one_dial() {
+    let site = quic_site().await;
+    with_ticket(&site).await;
+    // Two tickets came; nothing is left for the third connection, which leaves before it gets new ones.
+    for expected in [EarlyData::Accepted, EarlyData::Accepted] {
+        let accept = async { site.listener.accept().await.unwrap().accept().await.unwrap() };
+        let (client, _server) = tokio::join!(site.dial(), accept);
+        assert_eq!(client.unwrap().handshake_complete().await, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn streams_of_rejected_early_data_are_opened_again() {
+    let mut site = quic_site().await;
+    with_ticket(&site).await;
+    // Another server of the same name: it does not know the ticket.
+    site.listener = Listener::bind(server_config()).unwrap();
+    in_time(async {
+        let client = site.dial().await.unwrap();
+        let (mut void, mut void_recv) = client.open_bi().await.unwrap();
+        void.write(Bytes::from_static(b"early")).await.unwrap();
+        let server = site.listener.accept().await.unwrap().accept().await.unwrap();
+        assert_eq!(client.handshake_complete().await, Ok(EarlyData::Rejected));
+        assert_eq!(void_recv.read(8).await, Err(ReadError::EarlyDataRejected));
+        assert_eq!(void.write(Bytes::from_static(b"more")).await, Err(WriteError::EarlyDataRejected));
+        assert_eq!(void.stopped().await, Err(WriteError::EarlyDataRejected));
+
+        // The new stream has the void one's number, and must not suffer from it.
+        let (mut send, mut recv) = client.open_bi().await.unwrap();
+        send.write(Bytes::from_static(b"once ")).await.unwrap();
+        void.finish();
+        void.reset(1);
+        void_recv.stop(1);
+        drop((void, void_recv));
+        send.write(Bytes::from_static(b"more")).await.unwrap();
+        send.finish();
+        echo_next(&server).await;
+        assert_eq!(read_all(&mut recv).await.unwrap(), b"once more");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn under_load_clients_prove_their_address_first() {
+    let listener = Listener::bind(ServerConfig { retry_above: 0, ..server_config() }).unwrap();
+    let site = Site { listener, dialer: dialer() };
+    in_time(async {
+        let accept = async {
+            let incoming = site.listener.accept().await.unwrap();
+            assert!(incoming.address_validated());
+            incoming.accept().await.unwrap()
+        };
+        let (client, server) = tokio::join!(site.dial(), accept);
+        echo(&Pair { client: client.unwrap(), server }).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn handshakes_under_way_count_until_they_are_complete() {
+    let listener = Listener::bind(ServerConfig { retry_above: 1, ..server_config() }).unwrap();
+    let site = Site { listener, dialer: dialer() };
+    in_time(async {
+        let first = async { site.listener.accept().await.unwrap() };
+        let second = async {
+            let held = first.await;
+            assert!(!held.address_validated(), "nothing was under way");
+            let next = site.listener.accept().await.unwrap();
+            assert!(next.address_validated(), "one was under way");
+            (held.accept().await.unwrap(), next.accept().await.unwrap())
+        };
+        let (a, b, (at_first, at_second)) = tokio::join!(site.dial(), site.dial(), second);
+        for (end, _client) in [(at_first, a), (at_second, b)] {
+            end.handshake_complete().await.unwrap();
+        }
+        let third = async { site.listener.accept().await.unwrap().address_validated() };
+        let (_, validated) = tokio::join!(site.dial(), third);
+        assert!(!validated, "all were complete");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_in_its_handshake_is_given_up() {
+    let config = ServerConfig { handshake_timeout: Duration::from_millis(50), ..server_config() };
+    let site = Site { listener: Listener::bind(config).unwrap(), dialer: dialer() };
+    in_time(async {
+        // Nobody drives the client after its first flight.
+        let silent = tokio::task::spawn_blocking({
+            let server = site.listener.local_address();
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let dialer = runtime.block_on(async { dialer() });
+                let first_flight = async {
+                    tokio::select! { biased; _ = dialer.dial(server, NAME) => {}, () = sent() => {} }
+                };
+                runtime.block_on(first_flight);
+                (runtime, dialer)
+            }
+        });
+        let server = site.listener.accept().await.unwrap().accept().await.unwrap();
+        assert_eq!(server.handshake_complete().await, Err(ConnectionError::LocallyClosed));
+        let (runtime, _dialer) = silent.await.unwrap();
+        runtime.shutdown_background();
+    })
+    .await;
+}
+
+/// Lets the runtime's other tasks run a few times, enough to send what waits.
+async fn sent() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_refused() {
+    let listener = Listener::bind(ServerConfig { max_connections: 1, ..server_config() }).unwrap();
+    let site = Site { listener, dialer: dialer() };
+    in_time(async {
+        let pair = site.connect().await;
+        tokio::select! {
+            refused = site.dial_through() => assert_eq!(refused, Err(ConnectionError::Refused)),
+            _ = site.listener.accept() => unreachable!("there is room for one"),
+        }
+        echo(&pair).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_follows_its_client_to_another_socket() {
+    let site = quic_site().await;
+    in_time(async {
+        let pair = site.connect().await;
+        echo(&pair).await;
+        let before = pair.server.remote_address();
+        let moved = site.dialer.rebind().unwrap();
+        echo(&pair).await;
+        assert_eq!(pair.server.remote_address().port(), moved.port());
+        assert_ne!(pair.server.remote_address(), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dual_stack_listener_shows_ipv4_addresses_as_such() {
+    let Ok(listener) = Listener::bind(ServerConfig { listen: "[::]:0".parse().unwrap(), ..server_config() })
+    else {
+        return; // This machine has no IPv6.
+    };
+    let dialer = dialer();
+    let accept = async { listener.accept().await.unwrap().accept().await.unwrap() };
+    let dial = dialer.dial(loopback(listener.local_address().port()), NAME);
+    let (client, server): (_, Connection) = in_time(async { tokio::join!(dial, accept) }).await;
+    assert!(server.remote_address().is_ipv4());
+    assert_eq!(client.unwrap().remote_address(), loopback(listener.local_address().port()));
+}
+
+#[tokio::test]
+async fn a_taken_address_is_an_error_that_names_it() {
+    let first = Listener::bind(server_config()).unwrap();
+    let listen = first.local_address();
+    let error = Listener::bind(ServerConfig { listen, ..server_config() }).unwrap_err();
+    assert_eq!(error.address, listen);
+}
+
+#[tokio::test]
+async fn the_listener_knows_its_buffers() {
+    let small = Listener::bind(ServerConfig { socket_buffer: 64 * 1024, ..server_config() }).unwrap();
+    let large = Listener::bind(server_config()).unwrap();
+    assert!(small.buffers().unwrap().receive < large.buffers().unwrap().receive);
+}
