@@ -15,6 +15,7 @@ use crate::{
     input::Lines,
     interrupt::interrupted,
     payload,
+    states::{States, trouble},
     sub::{joined_as, parse_since},
     text::{printable, time_of_day},
 };
@@ -89,7 +90,7 @@ struct Room {
 impl Room {
     async fn run(mut self, client: &Client) -> Result<Exit, Failure> {
         let mut lines = Lines::of_stdin(MAX_LINE);
-        let mut states = client.state();
+        let mut states = States::of(client);
         let mut stop = pin!(interrupted());
         let mut reading = true;
         while reading || !self.pending.is_empty() {
@@ -108,10 +109,9 @@ impl Room {
                 answer = oldest(&mut self.pending), if !self.pending.is_empty() => if let Err(error) = answer {
                     self.screen.remark(&format!("not sent: {error}"))?;
                 },
-                Ok(()) = states.changed() => {
-                    let change = connect::change(&states.borrow_and_update());
-                    change.map_or(Ok(()), |change| self.screen.remark(change))?;
-                }
+                state = states.next() => if let Some(trouble) = trouble(&state) {
+                    self.screen.remark(trouble)?;
+                },
                 () = &mut stop => break,
             }
         }

@@ -3,16 +3,18 @@
 use std::{path::PathBuf, time::Duration};
 
 use dunlin_client::{
-    Builder, Channel, Client, Closed, Code, ConnectError, Fingerprint, JoinError, JoinOptions, State, Trust,
-    address::Address,
+    Backoff, Builder, Channel, Client, Closed, Code, ConnectError, Fingerprint, JoinError, JoinOptions,
+    Trust, address::Address,
 };
 
 use crate::{
     exit::{Exit, Failure},
     interrupt::interrupted,
-    say,
     text::{parse_span, printable},
 };
+
+/// Longest pause between two attempts: somebody may be watching, and there is no battery to spare.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// The options about the server, which every command takes.
 #[derive(Debug, clap::Args)]
@@ -47,7 +49,11 @@ impl Server {
     /// A client's settings, as the options say.
     pub(crate) fn builder(&self) -> Result<Builder, Failure> {
         let trust = match (&self.ca, self.pin) {
-            (Some(file), _) => Trust::CaFile(file.clone()),
+            (Some(file), _) => {
+                dunlin_certs::inspect::pem_file(file)
+                    .map_err(|error| Failure::new(Exit::Usage, format!("--ca: {error}")))?;
+                Trust::CaFile(file.clone())
+            }
             (None, Some(fingerprint)) => Trust::Pinned(fingerprint),
             (None, None) => Trust::Auto,
         };
@@ -57,6 +63,7 @@ impl Server {
             .trust(trust)
             .keep_alive(self.keep_alive)
             .connect_timeout(self.timeout)
+            .backoff(Backoff { cap: MAX_PAUSE, ..Backoff::default() })
             .agent(concat!("dunlin-cli/", env!("CARGO_PKG_VERSION"))))
     }
 
@@ -125,37 +132,6 @@ pub(crate) fn refused(what: &str, code: Code, message: &str) -> Failure {
             failure.hint("client and server are of different versions; update the older")
         }
         _ => failure,
-    }
-}
-
-/// A change of the connection's state in words, if the user should know of it.
-pub(crate) fn change(state: &State) -> Option<&'static str> {
-    match state {
-        State::Recovering { attempt: 0, .. } => Some("connection lost, connecting again"),
-        State::Offline { .. } => Some("still no connection, trying on"),
-        _ => None,
-    }
-}
-
-/// Resolves when the client has been without a server for so long that it calls itself offline. Until then, the
-/// user is told how it goes.
-pub(crate) async fn offline(client: &Client) {
-    let mut states = client.state();
-    let mut was_lost = false;
-    loop {
-        let state = states.borrow_and_update().clone();
-        match &state {
-            State::Offline { .. } => return,
-            State::Online { .. } if was_lost => say::remark("connected again"),
-            _ => {}
-        }
-        was_lost = matches!(state, State::Recovering { .. });
-        if let Some(change) = change(&state) {
-            say::remark(change);
-        }
-        if states.changed().await.is_err() {
-            return std::future::pending().await;
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod payload;
 mod ping;
 mod publish;
 mod say;
+mod states;
 mod sub;
 mod text;
 

@@ -23,8 +23,8 @@ Examples:
   dunlin ping --count 0 --interval 200ms
   dunlin ping --count 1 --json | jq -s '.[0].certificate'
 
-It connects twice: the second time with the ticket of the first, to see whether the server accepts 0-RTT data.
-The pings are the application's own, through the server's session; the QUIC line is the transport's estimate.")]
+It connects twice, to see whether a client that comes back can send 0-RTT data. The pings are the application's, \
+answered by the server's session; the last line is the transport's view.")]
 pub(crate) struct Args {
     /// How many pings; 0 until interrupted
     #[arg(short, long, value_name = "N", default_value_t = 4)]
@@ -52,13 +52,13 @@ pub(crate) async fn run(server: &Server, args: &Args) -> Result<Exit, Failure> {
     pinged
 }
 
-/// A first connection, which leaves a ticket, and a second one, which uses it and stays.
+/// A first connection, and a second one with the same settings, which stays: whether it could send 0-RTT data.
 async fn connect_twice(server: &Server) -> Result<(Client, ConnectionInfo), Failure> {
     let builder = server.builder()?;
     let connect = async {
         let client = builder.clone().connect().await?;
         let first = client.connection();
-        // The ticket follows the handshake; after an answer it is here.
+        // The server's ticket follows the handshake; after an answer it is here.
         let _ = timeout(server.timeout, client.ping()).await;
         connect::goodbye(client).await;
         Ok((builder.connect().await?, first))

@@ -14,6 +14,7 @@ use crate::{
     input::Lines,
     interrupt::interrupted,
     payload, say,
+    states::offline,
 };
 
 /// Publishes one event, or one for each line of standard input
@@ -25,9 +26,11 @@ Examples:
   seq 1000 | dunlin pub numbers -
   dunlin sub a --raw | dunlin pub b -
 
-Data that is JSON is published as that value, anything else as a text. With `-`, an empty line is an empty text;
-lines keep their order, many are on their way at once, and exit code 0 means that every one is acknowledged. The
-first line that fails ends the command. Without a connection it goes on trying for 30 seconds.")]
+Data that is JSON is published as that value, anything else as a text.
+
+With `-`, each line is an event, an empty one too. They keep their order, and many are on their way at once. Exit \
+code 0 means that every one is acknowledged; the first that fails ends the command. When the connection is lost, it \
+goes on as soon as there is another, and gives up after 30 seconds.")]
 pub(crate) struct Args {
     /// The topic, such as room:42
     topic: String,
@@ -79,7 +82,7 @@ async fn one(client: &Client, channel: &Channel, args: &Args, payload: Vec<u8>) 
             say::remark(format!("published to {}{}", args.topic, place(&reply)));
             Ok(Exit::Done)
         }
-        () = connect::offline(client) => Err(unacknowledged("the event is not acknowledged: the connection is lost")),
+        () = offline(client) => Err(unacknowledged("the event is not acknowledged: the connection is lost")),
         () = interrupted() => Err(Failure::interrupted()),
     }
 }

@@ -31,17 +31,18 @@ Examples:
   dunlin sub room:1 --json | jq -c 'select(.type == \"event\") | .data'
 
 With --json, each line is an object with a `type`:
-  event                topic, epoch, offset, event, data, at (ms since 1970), key if it has one;
-                       data is null and base64 is set if the payload is not MessagePack
-  joined               topic, epoch, offset: events after this position follow
-  recovered            the same, and nothing since that position is missing
-  lost                 topic, epoch, offset, since (the position asked for), missed (how many, or null)
-  gap                  topic, epoch, from, to: these offsets are missing, inclusive
-  restarted            topic, epoch, offset: the topic's log started over
-  direct               topic, event, data: for this member alone
-  closed               topic, code, name, message
-  state                state: online, recovering, offline or closed
-In data, bytes are {\"base64\": …} and extensions {\"ext\": TYPE, \"base64\": …}.")]
+  event      topic, epoch, offset, event, data, at (ms since 1970), key (if any)
+  joined     topic, epoch, offset: the events after it follow
+  recovered  as joined, and nothing since the position asked for is missing
+  lost       as joined, with that position as since, and missed (a number or null)
+  gap        topic, epoch, from, to: these offsets are missing, inclusive
+  restarted  topic, epoch, offset: the topic's log started over
+  direct     topic, event, data: for this member alone
+  closed     topic, code, name, message
+  state      state: connecting, online, recovering, offline or closed
+
+In data, bytes are {\"base64\": …} and extensions {\"ext\": TYPE, \"base64\": …}. A payload that is not MessagePack \
+has data null, and stands in base64.")]
 pub(crate) struct Args {
     /// The topics, such as room:42
     #[arg(required = true, value_name = "TOPIC")]

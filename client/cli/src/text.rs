@@ -52,6 +52,7 @@ pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs_f64();
     match span.as_secs() {
         0 if span.as_millis() == 0 => format!("{} µs", span.as_micros()),
+        0 if span.as_millis() >= 100 => format!("{} ms", span.as_millis()),
         0 => format!("{:.2} ms", seconds * 1e3),
         1..60 => format!("{seconds:.1} s"),
         60..7200 => format!("{:.0} min", seconds / 60.0),
@@ -100,6 +101,7 @@ mod tests {
         let text = |micros| span(Duration::from_micros(micros));
         assert_eq!(text(412), "412 µs");
         assert_eq!(text(3_141), "3.14 ms");
+        assert_eq!(text(117_400), "117 ms");
         assert_eq!(text(1_230_000), "1.2 s");
         assert_eq!(text(90_000_000), "2 min");
         assert_eq!(text(12 * 86_400_000_000 + 1), "12 days");

@@ -49,7 +49,8 @@ impl Report {
         let fact = |name: &str, fact: &str| {
             say::line(format!("  {} {}", style(format!("{name:<9}")).dim(), printable(fact)))
         };
-        fact("names", &facts.names.join(", "))?;
+        let names = if facts.names.is_empty() { "none" } else { &facts.names.join(", ") };
+        fact("names", names)?;
         fact("subject", &facts.subject)?;
         if facts.issuer != facts.subject {
             fact("issuer", &facts.issuer)?;

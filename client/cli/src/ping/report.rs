@@ -29,6 +29,7 @@ impl Report<'_> {
         say::line(json!({
             "type": "connection",
             "url": self.url.to_string(),
+            "transport": second.transport,
             "address": second.remote.map(|address| address.to_string()),
             "server": second.agent,
             "session": second.session,
@@ -46,7 +47,7 @@ impl Report<'_> {
 
     fn connection_lines(self, first: &ConnectionInfo, second: &ConnectionInfo) -> io::Result<()> {
         let address = second.remote.map(|address| format!(" ({address})")).unwrap_or_default();
-        say::line(format!("PING {}{address} over native QUIC", self.url))?;
+        say::line(format!("PING {}{address} over {}", self.url, second.transport))?;
         let fact =
             |name: &str, fact: String| say::line(format!("{} {fact}", style(format!("{name:<12}")).dim()));
         fact("server", format!("{}, session {}", printable(&second.agent), printable(&second.session)))?;
@@ -54,8 +55,8 @@ impl Report<'_> {
             fact("certificate", format!("SHA-256 {certificate}"))?;
         }
         fact("handshake", format!("{}, until the server's welcome", span(first.handshake)))?;
-        let early = if second.early_data { "0-RTT data accepted" } else { "no 0-RTT data" };
-        fact("with ticket", format!("{}, {early}", span(second.handshake)))?;
+        let early = if second.early_data { "with" } else { "without" };
+        fact("again", format!("{}, {early} 0-RTT data", span(second.handshake)))?;
         let limits = second.limits;
         fact(
             "limits",
@@ -91,8 +92,10 @@ impl Report<'_> {
                 "rtt_ms": rtt.map(|rtt| json!({
                     "min": millis(rtt.min), "avg": millis(rtt.avg), "max": millis(rtt.max), "mdev": millis(rtt.mdev),
                 })),
-                "quic": connection.map(|connection| json!({
-                    "rtt_ms": millis(connection.rtt), "lost_packets": connection.lost_packets,
+                "transport": connection.map(|connection| json!({
+                    "rtt_ms": millis(connection.rtt),
+                    "sent_packets": connection.sent_packets,
+                    "lost_packets": connection.lost_packets,
                 })),
             }));
         }
@@ -104,8 +107,11 @@ impl Report<'_> {
             say::line(format!("round trip min {min}, avg {avg}, max {max}, mdev {mdev}"))?;
         }
         if let Some(connection) = connection {
-            let (rtt, lost) = (span(connection.rtt), connection.lost_packets);
-            say::line(format!("QUIC: round trip {rtt}, {lost} packets lost"))?;
+            let ConnectionInfo { transport, sent_packets, lost_packets, .. } = connection;
+            let rtt = span(connection.rtt);
+            say::line(format!(
+                "{transport}: round trip {rtt}, {sent_packets} packets sent, {lost_packets} lost"
+            ))?;
         }
         Ok(())
     }

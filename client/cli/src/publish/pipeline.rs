@@ -12,7 +12,7 @@ use crate::{
     exit::{Exit, Failure},
     input::{Line, Lines},
     interrupt::interrupted,
-    say,
+    say, states,
 };
 
 /// Bytes on their way from which on no more lines are read: enough for any network, and a bound on memory where
@@ -44,7 +44,7 @@ async fn fly<R: AsyncBufRead + Unpin>(
     progress: &ProgressBar,
 ) -> Result<Exit, Failure> {
     let mut stop = pin!(interrupted());
-    let mut offline = pin!(connect::offline(client));
+    let mut offline = pin!(states::offline(client));
     // Why no more lines are read, once that is so: the input's end, or a line that cannot be sent.
     let mut landing = None;
     while landing.is_none() || !flight.is_empty() {

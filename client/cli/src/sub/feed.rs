@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use dunlin_client::{Channel, Client, Closed, JoinOptions, Message, Position, State, Topic};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{connect, exit::Failure};
+use crate::{connect, exit::Failure, states::States};
 
 /// Items that wait for a slow terminal or pipe. When as many wait, channels are no longer read, and then the
 /// server stops sending on them.
@@ -43,7 +40,7 @@ impl Feed {
     ) -> Result<Self, Failure> {
         let (queue, items) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
-        tasks.spawn(forward_states(client.state(), queue.clone()));
+        tasks.spawn(forward_states(States::of(client), queue.clone()));
         let mut joins = JoinSet::new();
         for topic in topics {
             let (client, topic, options) = (client.clone(), topic.clone(), options.clone());
@@ -86,11 +83,6 @@ async fn forward_messages(mut channel: Channel, queue: mpsc::Sender<Item>) {
     let _ = queue.send(Item::Ended(channel.topic().clone(), channel.closed())).await;
 }
 
-async fn forward_states(mut state: watch::Receiver<State>, queue: mpsc::Sender<Item>) {
-    loop {
-        let now = state.borrow_and_update().clone();
-        if queue.send(Item::State(now)).await.is_err() || state.changed().await.is_err() {
-            return;
-        }
-    }
+async fn forward_states(mut states: States, queue: mpsc::Sender<Item>) {
+    while queue.send(Item::State(states.next().await)).await.is_ok() {}
 }

@@ -6,7 +6,7 @@ use jiff::ZonedDateTime;
 
 use super::{feed::Item, missed};
 use crate::{
-    connect, payload,
+    payload, states,
     text::{printable, span, time_of_day},
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn remark(item: &Item) -> Option<String> {
         Item::Message(topic, Message::Restarted(position)) => {
             format!("{topic}: its log started over, at {position}")
         }
-        Item::State(state) => return connect::change(state).map(Into::into),
+        Item::State(state) => return states::trouble(state).map(Into::into),
         Item::Message(..) | Item::Ended(..) => return None,
     })
 }
@@ -67,9 +67,13 @@ pub(crate) fn joined_as(joined: &Joined) -> String {
         Start::Live => format!("joined{again} at {position}"),
         Start::Recovered => format!("joined{again}; nothing since {position} is missing"),
         Start::Lost => {
-            let since = previous.map(|previous| format!(" {previous}")).unwrap_or_default();
-            let missed = missed(joined).map(|missed| format!(" ({missed} events)")).unwrap_or_default();
-            format!("joined{again} at {position}; history does not reach back to{since}{missed}")
+            let since = previous.map_or_else(|| "the start".into(), |previous| previous.to_string());
+            match missed(joined) {
+                Some(missed) => {
+                    format!("joined{again} at {position}; {missed} events since {since} are missing")
+                }
+                None => format!("joined{again} at {position}; the topic started over, {since} is gone"),
+            }
         }
     }
 }
@@ -132,11 +136,11 @@ mod tests {
         );
         assert_eq!(
             joined(false, Start::Lost, Some(Position::new(7, 40))),
-            "joined at 7:42; history does not reach back to 7:40 (2 events)"
+            "joined at 7:42; 2 events since 7:40 are missing"
         );
         assert_eq!(
             joined(false, Start::Lost, Some(Position::new(6, 40))),
-            "joined at 7:42; history does not reach back to 6:40"
+            "joined at 7:42; the topic started over, 6:40 is gone"
         );
     }
 }

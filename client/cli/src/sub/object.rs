@@ -68,9 +68,7 @@ fn of_state(state: &State) -> Value {
         State::Online { session, resumed } => {
             json!({ "type": "state", "state": "online", "session": session, "resumed": resumed })
         }
-        State::Recovering { attempt, .. } => {
-            json!({ "type": "state", "state": "recovering", "attempt": attempt })
-        }
+        State::Recovering { .. } => object("recovering"),
         State::Offline { .. } => object("offline"),
         State::Closed(closed) => closing(object("closed"), Some(closed)),
     }
