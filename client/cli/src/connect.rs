@@ -20,7 +20,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Server {
-    /// Where the server is; dunlin://HOST[:PORT] is native QUIC
+    /// Where the server is; `dunlin://HOST[:PORT]` is native QUIC
     #[arg(long, global = true, env = "DUNLIN_URL", default_value = "dunlin://localhost:4433")]
     pub(crate) url: Address,
     /// Trust the authorities in this PEM file and no others

@@ -80,12 +80,12 @@ impl Failure {
     }
 }
 
-/// Of standard output and standard input. A reader that has seen enough and is gone (`| head`) is no failure.
+/// Of standard output. A reader that has seen enough and is gone (`| head`) is no failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Exit::Done, ""),
-            _ => Self::new(Exit::Failed, error.to_string()),
+            _ => Self::new(Exit::Failed, format!("cannot write the output: {error}")),
         }
     }
 }

@@ -107,7 +107,9 @@ fn set_logging(verbose: u8) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("DUNLIN_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let format =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(console::colors_enabled_stderr());
+    format.with_writer(std::io::stderr).init();
 }
 
 #[cfg(test)]

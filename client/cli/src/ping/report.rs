@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use console::style;
-use dunlin_client::{ConnectionInfo, address::Address};
+use dunlin_client::{ConnectionInfo, Limits, address::Address};
 use serde_json::json;
 
 use crate::{
@@ -50,23 +50,21 @@ impl Report<'_> {
         say::line(format!("PING {}{address} over {}", self.url, second.transport))?;
         let fact =
             |name: &str, fact: String| say::line(format!("{} {fact}", style(format!("{name:<12}")).dim()));
-        fact("server", format!("{}, session {}", printable(&second.agent), printable(&second.session)))?;
+        fact("server", printable(&second.agent).into())?;
+        fact(
+            "session",
+            format!("{}, kept for {} after a loss", printable(&second.session), span(second.linger)),
+        )?;
         if let Some(certificate) = second.certificate {
             fact("certificate", format!("SHA-256 {certificate}"))?;
         }
         fact("handshake", format!("{}, until the server's welcome", span(first.handshake)))?;
         let early = if second.early_data { "with" } else { "without" };
         fact("again", format!("{}, {early} 0-RTT data", span(second.handshake)))?;
-        let limits = second.limits;
+        let Limits { payload, channels, pushes } = second.limits;
         fact(
             "limits",
-            format!(
-                "payload {} bytes, {} channels, {} pushes on their way; a lost session waits {}",
-                limits.payload,
-                limits.channels,
-                limits.pushes,
-                span(second.linger)
-            ),
+            format!("{payload} bytes a payload, {channels} channels, {pushes} pushes on their way"),
         )
     }
 
@@ -101,7 +99,7 @@ impl Report<'_> {
         }
         say::line(format!("--- {} ---", self.url))?;
         let lost = times.sent - times.answers.len() as u64;
-        say::line(format!("{} pings, {} answered, {lost} lost", times.sent, times.answers.len()))?;
+        say::line(format!("{} sent, {} answered, {lost} lost", times.sent, times.answers.len()))?;
         if let Some(rtt) = rtt {
             let [min, avg, max, mdev] = [rtt.min, rtt.avg, rtt.max, rtt.mdev].map(span);
             say::line(format!("round trip min {min}, avg {avg}, max {max}, mdev {mdev}"))?;

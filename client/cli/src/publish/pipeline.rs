@@ -134,7 +134,7 @@ fn progress() -> ProgressBar {
     if std::io::stdin().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {human_pos} published, {per_sec}, {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {human_pos} published in {elapsed}");
     // On standard error, and hidden where that is no terminal.
     let bar = ProgressBar::new_spinner().with_style(style.expect("the template is well formed"));
     bar.enable_steady_tick(Duration::from_millis(200));
