@@ -4,7 +4,7 @@ mod feed;
 mod human;
 mod object;
 
-use std::pin::pin;
+use std::{io, pin::pin};
 
 use dunlin_client::{Client, Delivery, JoinOptions, Joined, Message, Position, State};
 use jiff::ZonedDateTime;
@@ -101,9 +101,10 @@ async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
     while left > 0 {
         batch.clear();
         tokio::select! {
-            true = feed.next(&mut batch, BATCH) => {}
+            more = feed.next(&mut batch, BATCH) => if !more {
+                return Ok(Exit::Done);
+            },
             () = &mut stop => return Ok(stopped(args, &feed)),
-            else => return Ok(Exit::Done),
         }
         let mut lines = Vec::new();
         let mut failure = None;
@@ -115,15 +116,23 @@ async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
                 break;
             }
         }
-        // Not through `std::io`: a reader that has paused (`| less`) would stop the connection's life signs.
-        let mut out = stdout();
-        out.write_all(&lines).await?;
-        out.flush().await?;
+        tokio::select! {
+            printed = print(&lines) => printed?,
+            () = &mut stop => return Ok(stopped(args, &feed)),
+        }
         if let Some(failure) = failure {
             return Err(failure);
         }
     }
     Ok(Exit::Done)
+}
+
+/// Writes to standard output, but not through `std::io`: a reader that has paused (`| less`) would stop the
+/// connection's signs of life.
+async fn print(lines: &[u8]) -> io::Result<()> {
+    let mut out = stdout();
+    out.write_all(lines).await?;
+    out.flush().await
 }
 
 /// The end of one topic ends the command, so that a script does not wait for events that cannot come.
