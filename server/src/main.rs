@@ -33,6 +33,9 @@ fn main() -> ExitCode {
     if let Err(error) = logging::start(&config) {
         return fail(&error, EX_CONFIG);
     }
+    for name in sources.strange() {
+        tracing::warn!("{name} is no key of the configuration; --print-config shows all");
+    }
     if cli.check {
         return check(&config);
     }

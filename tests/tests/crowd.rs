@@ -63,7 +63,7 @@ async fn publish_all(connection: &Connection, events: u64, pid: u32) -> (u64, u6
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn everybody_gets_everything_in_order() {
-    let (members, events) = (setting("DUNLIN_CROWD_MEMBERS", 100), setting("DUNLIN_CROWD_EVENTS", 2000));
+    let (members, events) = (setting("CROWD_MEMBERS", 100), setting("CROWD_EVENTS", 2000));
     let home = Home::default();
     // A reader that the machine holds up must still find its events.
     let history = format!("history.count={events}");

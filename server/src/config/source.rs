@@ -28,10 +28,13 @@ impl fmt::Display for Source {
 
 /// The values that were given, unchecked. Call in rising precedence: file, environment, flags.
 #[derive(Debug, Default)]
-pub struct Sources(BTreeMap<String, (String, Source)>);
+pub struct Sources {
+    values: BTreeMap<String, (String, Source)>,
+    strange: Vec<String>,
+}
 
-/// Variables of the client's side, and of tests, that share the prefix.
-const FOREIGN: &[&str] = &["DUNLIN_URL", "DUNLIN_LOCAL_DIR", "DUNLIN_CONFIG"];
+/// Variables with the prefix that are no keys, but have a meaning.
+const OTHERS: &[&str] = &["DUNLIN_URL", "DUNLIN_LOCAL_DIR", "DUNLIN_CONFIG"];
 
 impl Sources {
     /// Takes the values of a TOML document.
@@ -43,31 +46,41 @@ impl Sources {
         Ok(())
     }
 
-    /// Takes the variables that begin with `DUNLIN_`.
+    /// Takes the variables that begin with `DUNLIN_`. One that is no key is kept aside ([`Sources::strange`]): it may be
+    /// another program's, as Kubernetes makes up `DUNLIN_PORT` for a service of that name.
     pub fn environment(&mut self, variables: impl Iterator<Item = (String, String)>) {
         for (name, value) in variables {
-            if !name.starts_with("DUNLIN_") || FOREIGN.contains(&name.as_str()) {
+            if !name.starts_with("DUNLIN_") || OTHERS.contains(&name.as_str()) {
                 continue;
             }
-            let key =
-                KEYS.iter().find(|key| key.variable() == name).map_or(name.clone(), |key| key.name.into());
-            self.0.insert(key, (value, Source::Variable(name)));
+            match KEYS.iter().find(|key| key.variable() == name) {
+                Some(key) => {
+                    self.values.insert(key.name.into(), (value, Source::Variable(name)));
+                }
+                None => self.strange.push(name),
+            }
         }
+    }
+
+    /// Variables that look like configuration and are not.
+    #[must_use]
+    pub fn strange(&self) -> &[String] {
+        &self.strange
     }
 
     /// Takes one value of the command line.
     pub fn flag(&mut self, key: &str, value: String) {
-        self.0.insert(key.into(), (value, Source::Flag));
+        self.values.insert(key.into(), (value, Source::Flag));
     }
 
     /// The value in force for a key.
     pub(super) fn get(&self, key: &Key) -> (String, Source) {
-        self.0.get(key.name).cloned().unwrap_or_else(|| (key.default_value(), Source::Default))
+        self.values.get(key.name).cloned().unwrap_or_else(|| (key.default_value(), Source::Default))
     }
 
     /// A mistake for each key that does not exist.
     pub(super) fn unknown(&self) -> Vec<Mistake> {
-        let unknown = self.0.iter().filter(|(name, _)| key::find(name).is_none());
+        let unknown = self.values.iter().filter(|(name, _)| key::find(name).is_none());
         unknown
             .map(|(name, (_, source))| Mistake {
                 key: name.clone(),
@@ -105,7 +118,7 @@ impl Sources {
             match value {
                 toml::Value::Table(table) => self.flatten(&format!("{key}."), table, source),
                 value => {
-                    self.0.insert(key, (plain(value), source.clone()));
+                    self.values.insert(key, (plain(value), source.clone()));
                 }
             }
         }

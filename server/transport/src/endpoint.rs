@@ -100,7 +100,7 @@ impl ServerConfig {
         let mut transport = quinn::TransportConfig::default();
         transport
             .max_idle_timeout(Some(idle(self.idle_timeout)))
-            .max_concurrent_bidi_streams(self.initial_streams.into())
+            .max_concurrent_bidi_streams(quic::stream_limit(self.initial_streams))
             .max_concurrent_uni_streams(0u32.into())
             .stream_receive_window(self.stream_window.into())
             .receive_window(self.receive_window.into())

@@ -85,7 +85,7 @@ impl Connection {
     }
 
     pub(crate) fn grant_streams(&self, n: u32) {
-        self.quinn.set_max_concurrent_bi_streams(n.into());
+        self.quinn.set_max_concurrent_bi_streams(stream_limit(n));
     }
 
     pub(crate) fn early_data(&self) -> Option<EarlyData> {
@@ -109,6 +109,14 @@ impl Connection {
     pub(crate) fn alpn(&self) -> Option<Vec<u8>> {
         self.quinn.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
     }
+}
+
+/// The limit to give quinn so that the peer can always have `n` streams open.
+///
+/// quinn announces room only when it has more than an eighth of the limit to announce. A peer at the limit that ends
+/// one stream to open another could wait for ever.
+pub(crate) fn stream_limit(n: u32) -> VarInt {
+    n.saturating_add(n / 7).into()
 }
 
 /// IPv4 addresses reach a dual-stack socket in IPv6 clothes (RFC 4291, 2.5.5.2).

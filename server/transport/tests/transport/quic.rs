@@ -188,32 +188,21 @@ async fn a_client_that_falls_silent_in_its_handshake_is_given_up() {
     let config = ServerConfig { handshake_timeout: Duration::from_millis(50), ..server_config() };
     let site = Site { listener: Listener::bind(config).unwrap(), dialer: dialer() };
     in_time(async {
-        // Nobody drives the client after its first flight.
-        let silent = tokio::task::spawn_blocking({
-            let server = site.listener.local_address();
-            move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                let dialer = runtime.block_on(async { dialer() });
-                let first_flight = async {
-                    tokio::select! { biased; _ = dialer.dial(server, NAME) => {}, () = sent() => {} }
-                };
-                runtime.block_on(first_flight);
-                (runtime, dialer)
-            }
-        });
-        let server = site.listener.accept().await.unwrap().accept().await.unwrap();
+        // A network that carries the client's first packet and no other.
+        let network = tokio::net::UdpSocket::bind(loopback(0)).await.unwrap();
+        let mut packet = [0; 2048];
+        let cut_off = async {
+            let len = network.recv(&mut packet).await.unwrap();
+            network.send_to(&packet[..len], site.listener.local_address()).await.unwrap();
+            site.listener.accept().await.unwrap().accept().await.unwrap()
+        };
+        let server = tokio::select! {
+            server = cut_off => server,
+            _ = site.dialer.dial(network.local_addr().unwrap(), NAME) => unreachable!("no answer comes through"),
+        };
         assert_eq!(server.handshake_complete().await, Err(ConnectionError::LocallyClosed));
-        let (runtime, _dialer) = silent.await.unwrap();
-        runtime.shutdown_background();
     })
     .await;
-}
-
-/// Lets the runtime's other tasks run a few times, enough to send what waits.
-async fn sent() {
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]
