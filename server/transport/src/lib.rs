@@ -5,9 +5,8 @@
 //! get connections from a [`Listener`], clients from a [`Dialer`]; [`Listener::memory`] joins the two without a
 //! socket, and [`pair`] makes two connected ends.
 //!
-//! The crate knows no topics and no frames. A new transport is a file beside `quic.rs` and a variant in the
-//! `Inner` enums of `connection.rs`, `stream.rs` and `listener.rs`: concrete types, so that nothing is boxed on
-//! the way of a message.
+//! The crate knows no topics and no frames. A new transport is a file beside `quic.rs` and a variant in the enums of
+//! `connection.rs`, `stream.rs` and `listener.rs`: concrete types, so that nothing is boxed on a message's way.
 //!
 //! A server is built of workers: current-thread runtimes that own a [`Listener`] each. What they must have in
 //! common ([`Keys`], [`SharedTicketStore`]) is handed to each by clone; nothing here is global.

@@ -316,3 +316,25 @@ impl Drop for Slot {
         self.0.inbox().credit.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_waits_quietly() {
+        // The paused clock moves only when nothing is left to do.
+        const LONG: Duration = Duration::from_secs(3600);
+        let (client, server) = pair();
+        let (mut send, mut recv) = client.open_bi().await.unwrap();
+        timeout(LONG, send.write(vec![0; pipe::WINDOW + 1].into())).await.unwrap_err();
+        timeout(LONG, recv.read(1)).await.unwrap_err();
+        timeout(LONG, server.open_bi()).await.unwrap_err();
+        timeout(LONG, server.read_datagram()).await.unwrap_err();
+        timeout(LONG, server.closed()).await.unwrap_err();
+    }
+}

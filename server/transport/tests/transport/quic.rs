@@ -8,6 +8,7 @@ use dunlin_transport::{
     SharedTicketStore, WriteError, provider,
 };
 use rustls::pki_types::CertificateDer;
+use tokio::net::UdpSocket;
 
 use crate::support::{
     NAME, Pair, Pinned, Site, certificate, dialer, echo, echo_next, in_time, loopback, quic_pair, quic_site,
@@ -101,14 +102,46 @@ async fn workers_share_tickets() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_good_for_one_dial() {
-    let site = quic_site().await;
+async fn early_data_that_is_replayed_is_not_read() {
+    let sessions = SharedTicketStore::new(100);
+    let config = || ServerConfig { sessions: sessions.clone(), ..server_config() };
+    let site = Site { listener: Listener::bind(config()).unwrap(), dialer: dialer() };
     with_ticket(&site).await;
-    // Two tickets came; nothing is left for the third connection, which leaves before it gets new ones.
-    for expected in [EarlyData::Accepted, EarlyData::Accepted] {
-        let accept = async { site.listener.accept().await.unwrap().accept().await.unwrap() };
-        let (client, _server) = tokio::join!(site.dial(), accept);
-        assert_eq!(client.unwrap().handshake_complete().await, Ok(expected));
+    let brief = ServerConfig { handshake_timeout: Duration::from_millis(50), ..config() };
+    let other = Listener::bind(brief).unwrap();
+    in_time(async {
+        // An attacker sits on the way, and lets no answer through.
+        let attacker = UdpSocket::bind(loopback(0)).await.unwrap();
+        let client = site.dialer.dial(attacker.local_addr().unwrap(), NAME).await.unwrap();
+        let (mut send, _recv) = client.open_bi().await.unwrap();
+        send.write(Bytes::from_static(b"pay once")).await.unwrap();
+        let mut captured = Vec::new();
+        tokio::select! {
+            () = capture(&attacker, site.listener.local_address(), &mut captured) => {}
+            () = async {
+                let server = site.listener.accept().await.unwrap().accept().await.unwrap();
+                let (_send, mut recv) = server.accept_bi().await.unwrap();
+                assert_eq!(recv.read(8).await.unwrap().unwrap(), "pay once");
+            } => {}
+        }
+        for packet in &captured {
+            attacker.send_to(packet, other.local_address()).await.unwrap();
+        }
+        let server = other.accept().await.unwrap().accept().await.unwrap();
+        assert_eq!(server.accept_bi().await.unwrap_err(), ConnectionError::LocallyClosed);
+    })
+    .await;
+}
+
+/// Keeps a copy of each packet that it hands on to the server.
+async fn capture(attacker: &UdpSocket, server: SocketAddr, captured: &mut Vec<Vec<u8>>) {
+    let mut packet = [0; 2048];
+    loop {
+        let (len, from) = attacker.recv_from(&mut packet).await.unwrap();
+        if from != server {
+            captured.push(packet[..len].to_vec());
+            attacker.send_to(&packet[..len], server).await.unwrap();
+        }
     }
 }
 
@@ -189,7 +222,7 @@ async fn a_client_that_falls_silent_in_its_handshake_is_given_up() {
     let site = Site { listener: Listener::bind(config).unwrap(), dialer: dialer() };
     in_time(async {
         // A network that carries the client's first packet and no other.
-        let network = tokio::net::UdpSocket::bind(loopback(0)).await.unwrap();
+        let network = UdpSocket::bind(loopback(0)).await.unwrap();
         let mut packet = [0; 2048];
         let cut_off = async {
             let len = network.recv(&mut packet).await.unwrap();
