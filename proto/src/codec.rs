@@ -73,6 +73,12 @@ impl Decoder {
         !self.partial.is_empty() || !self.input.is_empty()
     }
 
+    /// Length of the frame that is in the making, once its prefix is there.
+    #[must_use]
+    pub fn awaited(&self) -> Option<usize> {
+        self.partial.first_chunk::<PREFIX>().map(|prefix| u32::from_be_bytes(*prefix) as usize)
+    }
+
     fn announced(&self, bytes: &[u8]) -> Result<Option<usize>, TooLarge> {
         let Some(prefix) = bytes.first_chunk::<PREFIX>() else { return Ok(None) };
         let len = u32::from_be_bytes(*prefix) as usize;
@@ -140,6 +146,7 @@ mod tests {
         decoder.push(Bytes::from_static(&[0x3f, 0xff, 0xff, 0xff]));
         assert_eq!(decoder.next_frame(), Ok(None));
         assert!(decoder.partial.capacity() < 1024 && decoder.is_mid_frame());
+        assert_eq!(decoder.awaited(), Some(0x3fff_ffff));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Configuration: defaults, one TOML file, `DUNLIN_…` variables and flags, later ones winning, checked as a whole.
 //!
-//! Every source is first reduced to text by key ([`source`]), then one table ([`key`]) says what is legal. So all
+//! Every source is first reduced to text by key (`source.rs`), then one table (`key.rs`) says what is legal. So all
 //! mistakes are found together, and each names its key, its source and the legal range.
 
 mod key;

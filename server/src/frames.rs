@@ -3,17 +3,38 @@
 use bytes::Bytes;
 use dunlin_proto::{Code, Decoder, codec::TooLarge};
 use dunlin_transport::{ReadError, RecvStream};
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
 /// The frames of one stream.
 pub(crate) struct Frames {
     stream: RecvStream,
     decoder: Decoder,
     deadline: Duration,
-    /// When the first byte of the frame in the making arrived.
+    /// When the frame in the making was begun.
     begun: Option<Instant>,
+    room: Room,
+    /// The frame's share of the room.
+    share: Option<OwnedSemaphorePermit>,
 }
+
+/// Memory for the large frames that a connection has begun on all its streams. A stream whose frame finds no room is
+/// not read meanwhile: flow control holds up its sender, and nobody else.
+#[derive(Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// Room for four frames of the largest size.
+    pub(crate) fn for_frames(limit: usize) -> Self {
+        Self(Arc::new(Semaphore::new(4 * limit)))
+    }
+}
+
+/// Frames up to this size need no room of their own: a connection's streams are not that many.
+const SMALL: usize = 16 * 1024;
 
 /// Why there is no next frame.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +65,9 @@ impl FrameError {
 const CHUNK: usize = 64 * 1024;
 
 impl Frames {
-    pub(crate) fn new(stream: RecvStream, limit: usize, deadline: Duration) -> Self {
-        Self { stream, decoder: Decoder::new(limit), deadline, begun: None }
+    /// Reads frames of at most `limit` bytes, which is no more than `room` was made for.
+    pub(crate) fn new(stream: RecvStream, limit: usize, deadline: Duration, room: Room) -> Self {
+        Self { stream, decoder: Decoder::new(limit), deadline, begun: None, room, share: None }
     }
 
     /// The next frame, or `None` at the end of the stream. Cancel-safe.
@@ -53,8 +75,10 @@ impl Frames {
         loop {
             if let Some(frame) = self.decoder.next_frame()? {
                 self.begun = None;
+                self.share = None;
                 return Ok(Some(frame));
             }
+            self.find_room().await;
             let chunk = if self.decoder.is_mid_frame() {
                 let begun = *self.begun.get_or_insert_with(Instant::now);
                 let read = self.stream.read(CHUNK);
@@ -68,6 +92,17 @@ impl Frames {
                 None => return Ok(None),
             }
         }
+    }
+
+    async fn find_room(&mut self) {
+        let Some(len) = self.decoder.awaited().filter(|len| *len > SMALL && self.share.is_none()) else {
+            return;
+        };
+        let bytes = u32::try_from(len).expect("a prefix has 32 bits");
+        let share = self.room.0.clone().acquire_many_owned(bytes).await;
+        self.share = Some(share.expect("the room is never closed"));
+        // Waiting for room is not the sender's fault.
+        self.begun = Some(Instant::now());
     }
 
     /// The next frame, which must come within the deadline from now.

@@ -50,7 +50,7 @@ pub enum Error {
     #[error(transparent)]
     Worker(#[from] StartError),
     /// The HTTP side cannot start.
-    #[error("cannot serve HTTP on {0}: {1}")]
+    #[error("cannot serve HTTP on {0}: {1}; choose another address with --http, or none with --http off")]
     Http(SocketAddr, std::io::Error),
 }
 

@@ -36,6 +36,7 @@ over_every_transport!(
     a_payload_over_the_limit_is_refused_and_the_channel_goes_on,
     a_client_that_never_reads_disturbs_nobody,
     a_forged_ticket_opens_a_new_session,
+    large_frames_begun_at_once_wait_for_room,
 );
 
 /// A well-behaved neighbour on its own connection, to see that it is not disturbed.
@@ -327,6 +328,30 @@ async fn a_forged_ticket_opens_a_new_session(over: Over) {
     let other = server.dial().await;
     assert!(!greet(&other, control::Hello { resume: Some(vec![0; 16].into()), ..hello() }).await.1.resumed);
     assert!(connection.close_reason().is_none());
+}
+
+async fn large_frames_begun_at_once_wait_for_room(over: Over) {
+    let server = Running::start(over, &[("limits.payload", "64KiB")]).await;
+    let connection = server.dial().await;
+    let (_control, _) = greet(&connection, hello()).await;
+    let large = push(1, vec![0; 60 * 1024]);
+    let mut streams = Vec::new();
+    for n in 0..8 {
+        let silent = channel::Join { delivery: channel::Delivery::None, ..join(&format!("t{n}")) };
+        let (mut stream, _) = joined(&connection, silent).await;
+        stream.send(large.slice(..1024)).await;
+        streams.push(stream);
+    }
+    // There is room for four; the others are read as those are done, whatever the order in which they go on.
+    let (mut small, _) = joined(&connection, join("small")).await;
+    small.send(push(1, "x")).await;
+    assert!(small.channel().await.is_some());
+    for stream in &mut streams {
+        stream.send(large.slice(1024..)).await;
+    }
+    for stream in &mut streams {
+        assert!(matches!(stream.channel().await, Some(channel::FromServer::Reply { code: Code::OK, .. })));
+    }
 }
 
 #[tokio::test]

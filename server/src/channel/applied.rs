@@ -6,13 +6,19 @@ use std::collections::VecDeque;
 /// Remembers the last replies, so that a push which comes again after a reconnect is answered, not applied, again.
 ///
 /// A client keeps at most `window` pushes without a reply. So when push `n` arrives, every reply up to
-/// `n - window` has been received, and `window` replies are all that can still be asked for.
+/// `n - window` has been received, and `window` replies are all that can still be asked for. A channel with long
+/// replies is remembered for fewer pushes.
 #[derive(Debug)]
 pub(crate) struct Applied {
     window: usize,
     last: u64,
     replies: VecDeque<(u64, Bytes)>,
+    /// Length of all replies.
+    bytes: usize,
 }
+
+/// Most bytes of replies that a membership keeps.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// What is known of a push.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +33,7 @@ pub(crate) enum Known {
 
 impl Applied {
     pub(crate) fn new(window: usize) -> Self {
-        Self { window, last: 0, replies: VecDeque::new() }
+        Self { window, last: 0, replies: VecDeque::new(), bytes: 0 }
     }
 
     /// The highest reference applied so far.
@@ -49,10 +55,12 @@ impl Applied {
     pub(crate) fn record(&mut self, reference: u64, reply: Bytes) {
         debug_assert!(reference > self.last, "references rise");
         self.last = reference;
-        if self.replies.len() == self.window {
-            self.replies.pop_front();
-        }
+        self.bytes += reply.len();
         self.replies.push_back((reference, reply));
+        while self.replies.len() > self.window || self.bytes > MOST_BYTES {
+            let Some((_, oldest)) = self.replies.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
     }
 }
 
@@ -72,5 +80,14 @@ mod tests {
         assert_eq!(applied.check(1), Known::Forgotten);
         assert_eq!(applied.check(3), Known::Forgotten);
         assert_eq!((applied.check(6), applied.last()), (Known::New, 5));
+    }
+
+    #[test]
+    fn long_replies_are_kept_for_fewer_pushes() {
+        let mut applied = Applied::new(10);
+        applied.record(1, vec![0; MOST_BYTES].into());
+        applied.record(2, "short".into());
+        assert_eq!(applied.check(1), Known::Forgotten);
+        assert_eq!(applied.check(2), Known::Reply("short".into()));
     }
 }

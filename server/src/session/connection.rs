@@ -8,7 +8,7 @@ use super::{
 use crate::{
     channel::membership::{self, Attach},
     drain::Drain,
-    frames::Frames,
+    frames::{Frames, Room},
 };
 use dunlin_proto::{
     Code,
@@ -57,7 +57,8 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
         agent = greeted.hello.agent, resumed, "session opened"
     );
     let (paused, _) = watch::channel(false);
-    let served = Served { node: &node, connection: &connection, opened: &opened, paused };
+    let room = Room::for_frames(longest(&node));
+    let served = Served { node: &node, connection: &connection, opened: &opened, paused, room };
     match served.run(greeted).await {
         Ending::Closed => node.registry.close(session, *generation, Instant::now()),
         Ending::Lost => node.registry.park(session, *generation, Instant::now()),
@@ -70,6 +71,7 @@ struct Served<'a> {
     connection: &'a Connection,
     opened: &'a Opened,
     paused: watch::Sender<bool>,
+    room: Room,
 }
 
 impl Served<'_> {
@@ -102,7 +104,7 @@ impl Served<'_> {
                     },
                     stream = self.connection.accept_bi() => match stream {
                         Ok((send, recv)) => {
-                            openers.spawn(open(self.node.clone(), self.opened.session.clone(), self.paused.subscribe(), send, recv));
+                            openers.spawn(self.open(send, recv));
                             streams = self.grant(streams, openers.len());
                         }
                         Err(_) => return self.lost(),
@@ -174,6 +176,13 @@ impl Served<'_> {
         }
     }
 
+    /// The task of a stream that is yet to join.
+    fn open(&self, send: SendStream, recv: RecvStream) -> impl Future<Output = ()> + use<> {
+        let deadline = self.node.shared.bounds.deadline;
+        let frames = Frames::new(recv, longest(self.node), deadline, self.room.clone());
+        open(self.node.clone(), self.opened.session.clone(), self.paused.subscribe(), send, frames)
+    }
+
     /// Doubles the stream credit when half of it is used.
     fn grant(&self, granted: u32, opening: usize) -> u32 {
         let used = u32::try_from(self.opened.session.channels() + opening).unwrap_or(u32::MAX);
@@ -195,16 +204,19 @@ impl Served<'_> {
     }
 }
 
+/// Longest frame that a client may send on a channel.
+fn longest(node: &Node) -> usize {
+    node.shared.bounds.limits.frame().max(MAX_CONTROL_FRAME)
+}
+
 /// Reads the join that a stream must begin with, and hands the stream to its membership.
 async fn open(
     node: Arc<Node>,
     session: Arc<Session>,
     paused: watch::Receiver<bool>,
     send: SendStream,
-    recv: RecvStream,
+    mut frames: Frames,
 ) {
-    let bounds = &node.shared.bounds;
-    let mut frames = Frames::new(recv, bounds.limits.frame().max(MAX_CONTROL_FRAME), bounds.deadline);
     let refusal = match frames.first().await {
         Ok(Some(frame)) => match channel::FromClient::decode(&frame) {
             Ok(channel::FromClient::Join(join)) => {

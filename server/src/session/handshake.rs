@@ -1,6 +1,6 @@
 //! The first frames of a connection: `Hello`, and the answer to it.
 
-use crate::frames::{FrameError, Frames};
+use crate::frames::{FrameError, Frames, Room};
 use dunlin_proto::{
     Code,
     frame::{
@@ -31,7 +31,8 @@ pub(crate) async fn greet(connection: &Connection, deadline: Duration) -> Option
             return None;
         }
     };
-    let mut frames = Frames::new(recv, limits::MAX_CONTROL_FRAME, deadline);
+    let mut frames =
+        Frames::new(recv, limits::MAX_CONTROL_FRAME, deadline, Room::for_frames(limits::MAX_CONTROL_FRAME));
     match read(&mut frames).await {
         Ok((hello, version)) => Some(Greeted { send, frames, hello, version }),
         Err(Some(refusal)) => {
