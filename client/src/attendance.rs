@@ -50,6 +50,7 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
                     return Ok(Closed::by_us());
                 }
             }
+            () = member.inbox.hand_over() => {}
         }
     };
     let (mut stream, recv) = opened.map_err(|_| Loss::Link)?;

@@ -139,3 +139,35 @@ impl ServerCertVerifier for Verifier {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    fn certificate() -> CertificateDer<'static> {
+        dunlin_certs::development::make(&[], SystemTime::now()).unwrap().cert
+    }
+
+    fn believes(verifier: &Verifier, shown: &CertificateDer<'_>) -> bool {
+        let name = "localhost".try_into().unwrap();
+        verifier.verify_server_cert(shown, &[], &name, &[], UnixTime::now()).is_ok()
+    }
+
+    #[test]
+    fn on_this_machine_the_announced_certificate_is_believed_and_no_other() {
+        let announced = certificate();
+        let verifier = Verifier::new(&Trust::Auto, Some(Fingerprint::of(&announced))).unwrap();
+        assert!(believes(&verifier, &announced));
+        assert!(!believes(&verifier, &certificate()));
+    }
+
+    #[test]
+    fn an_announcement_counts_for_nothing_where_another_trust_was_asked_for() {
+        let (announced, pinned) = (certificate(), certificate());
+        let trust = Trust::Pinned(Fingerprint::of(&pinned));
+        let verifier = Verifier::new(&trust, Some(Fingerprint::of(&announced))).unwrap();
+        assert!(believes(&verifier, &pinned));
+        assert!(!believes(&verifier, &announced));
+    }
+}

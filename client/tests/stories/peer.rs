@@ -12,7 +12,7 @@ use dunlin_proto::{
 use dunlin_transport::{Connection, Listener, ReadError, RecvStream, SendStream};
 
 /// Where clients connect to.
-pub(crate) struct Server(Listener);
+pub(crate) struct Server(pub(crate) Listener);
 
 /// One connection of the client, with its control stream.
 pub(crate) struct Peer {
@@ -55,7 +55,6 @@ impl Server {
     /// Takes the client's next connection as far as its `Hello`.
     pub(crate) async fn hello(&self) -> Peer {
         let connection = self.0.accept().await.unwrap().accept().await.unwrap();
-        connection.grant_streams(100);
         let mut control = Stream::accept(&connection).await;
         let frame = control.read().await.expect("Hello");
         let control::FromClient::Hello(hello) = control::FromClient::decode(&frame).unwrap() else {
