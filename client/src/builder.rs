@@ -7,7 +7,7 @@ use dunlin_transport::Dialer;
 use crate::{
     Backoff, Client, Closed, Code, Trust,
     address::{Address, UrlError},
-    client,
+    client, dial,
 };
 
 /// The settings of a client, and the ways to start it.
@@ -110,6 +110,17 @@ impl Builder {
     pub fn dialer(mut self, dialer: impl Into<Dialer>) -> Self {
         self.dialer = Some(Arc::new(dialer.into()));
         self
+    }
+
+    /// Opens the socket now. Clients that are started from clones of this builder share it, and the tickets with which
+    /// a later one can send early data; a change of trust or keep-alive after this has no effect. Must be called in the
+    /// tokio runtime in which the clients will run.
+    ///
+    /// # Errors
+    /// What is to be trusted cannot be read, or the system gives no socket.
+    pub fn shared(mut self) -> Result<Self, ConnectError> {
+        self.dialer = Some(dial::socket(&self).map_err(|ending| ending.closed())?);
+        Ok(self)
     }
 
     /// Starts the client without waiting for a connection. Must be called in a tokio runtime.

@@ -87,11 +87,18 @@ impl From<ConnectionError> for Ending {
             }
             ConnectionError::Refused => Self::Lost("the server takes no connections at the moment".into()),
             ConnectionError::Tls(problem) => Self::Untrusted(format!(
-                "{problem}; a server with a certificate of its own needs a CA file or a pinned fingerprint"
+                "{}; a server with a certificate of its own needs a CA file or a pinned fingerprint",
+                in_words(&problem)
             )),
             other => Self::Lost(other.to_string()),
         }
     }
+}
+
+/// What the verifier had to say, out of the `Debug` form in which rustls shows it (`Other(… error: "…" …)`).
+fn in_words(problem: &str) -> &str {
+    let said = problem.split_once("error: \"").and_then(|(_, rest)| rest.rsplit_once('"'));
+    said.map_or(problem, |(words, _)| words)
 }
 
 impl From<FrameError> for Ending {
@@ -134,6 +141,13 @@ mod tests {
         let untrusted = Ending::from(ConnectionError::Tls("unknown issuer".into()));
         assert_eq!(untrusted.advice(true), Retry::Never);
         assert_eq!(untrusted.advice(false), Retry::Now);
+    }
+
+    #[test]
+    fn a_verifier_is_quoted_without_its_wrapping() {
+        let wrapped = "error 46: Other(OtherError(Custom { kind: Other, error: \"not the pinned one\" }))";
+        assert_eq!(in_words(wrapped), "not the pinned one");
+        assert_eq!(in_words("invalid peer certificate: Expired"), "invalid peer certificate: Expired");
     }
 
     #[test]

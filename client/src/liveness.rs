@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a `Ping` may go without any sign of life.
+/// How long there may be no sign of life after a `Ping`.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often to ask again meanwhile. Each `Ping` is a new packet, while the transport repeats a lost one at growing
+/// intervals: so a server that was restarted says within this time that it has forgotten the connection.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// When to ask for a sign of life, and when to stop hoping for one.
 ///
@@ -15,8 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Liveness {
     every: Duration,
     due: Instant,
-    /// Bytes received in all when a `Ping` was sent that waits for a sign.
-    asked: Option<u64>,
+    asked: Option<Asked>,
+}
+
+/// A `Ping` that waits for a sign.
+#[derive(Debug)]
+struct Asked {
+    at: Instant,
+    /// Bytes received in all by then.
+    received: u64,
 }
 
 /// What to do now.
@@ -42,17 +53,22 @@ impl Liveness {
 
     /// Decides at the time that was due, by the bytes received so far.
     pub(crate) fn act(&mut self, now: Instant, received: u64) -> Act {
-        match self.asked.take() {
+        match &self.asked {
             None => {
-                self.asked = Some(received);
-                self.due = now + PATIENCE;
+                self.asked = Some(Asked { at: now, received });
+                self.due = now + AGAIN;
                 Act::Ping
             }
-            Some(before) if received > before => {
-                self.due = now + self.every.saturating_sub(PATIENCE);
+            Some(asked) if received > asked.received => {
+                self.due = (asked.at + self.every).max(now);
+                self.asked = None;
                 Act::Rest
             }
-            Some(_) => Act::GiveUp,
+            Some(asked) if now >= asked.at + PATIENCE => Act::GiveUp,
+            Some(_) => {
+                self.due = now + AGAIN;
+                Act::Ping
+            }
         }
     }
 }
@@ -69,15 +85,28 @@ mod tests {
         for round in 1..4 {
             assert_eq!(liveness.due(), start + every * round);
             assert_eq!(liveness.act(liveness.due(), 100 * u64::from(round)), Act::Ping);
-            assert_eq!(liveness.due(), start + every * round + PATIENCE);
+            assert_eq!(liveness.due(), start + every * round + AGAIN);
             assert_eq!(liveness.act(liveness.due(), 100 * u64::from(round) + 1), Act::Rest);
         }
     }
 
     #[test]
-    fn silence_after_a_ping_is_the_end() {
-        let mut liveness = Liveness::new(Duration::from_secs(25), Instant::now());
-        assert_eq!(liveness.act(liveness.due(), 7), Act::Ping);
+    fn silence_is_asked_again_and_is_the_end_when_patience_is_over() {
+        let start = Instant::now();
+        let mut liveness = Liveness::new(Duration::from_secs(25), start);
+        for _ in 0..5 {
+            assert_eq!(liveness.act(liveness.due(), 7), Act::Ping);
+        }
+        assert_eq!(liveness.due(), start + Duration::from_secs(25) + PATIENCE);
         assert_eq!(liveness.act(liveness.due(), 7), Act::GiveUp);
+    }
+
+    #[test]
+    fn a_late_sign_of_life_is_one_all_the_same() {
+        let mut liveness = Liveness::new(Duration::from_secs(1), Instant::now());
+        assert_eq!(liveness.act(liveness.due(), 7), Act::Ping);
+        assert_eq!(liveness.act(liveness.due(), 7), Act::Ping);
+        assert_eq!(liveness.act(liveness.due(), 8), Act::Rest);
+        assert_eq!(liveness.act(liveness.due(), 8), Act::Ping);
     }
 }

@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use tokio::{
     select,
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -27,8 +27,12 @@ use crate::{
     state::Outage,
 };
 
-/// How long a server may take from the end of dialling to its welcome.
-const GREETING: Duration = Duration::from_secs(10);
+/// How long an attempt may take from dialling to the server's welcome: short at first, for a new attempt reaches a server
+/// that has just come up sooner than the packets that an old one repeats at growing intervals; then long enough for any
+/// network.
+fn patience(failures: u32) -> Duration {
+    Duration::from_secs(u64::from(failures.saturating_mul(2).saturating_add(3)).min(10))
+}
 
 /// What handles ask of the supervisor.
 #[derive(Debug)]
@@ -165,10 +169,13 @@ impl Supervisor {
     /// Dials, and goes as far as the server's welcome.
     async fn attempt(&mut self, failures: u32) -> Result<(Connection, Control), Ending> {
         let start = Instant::now();
+        let too_late = || Ending::Lost("the server does not answer in time".into());
+        let deadline = start + patience(failures);
         let to = self.elsewhere.take().unwrap_or_else(|| self.settings.address.clone());
-        let connection = self.dial.dial(&to, failures).await?;
-        let greeted = timeout(GREETING, self.greet(&connection, start)).await;
-        match greeted.unwrap_or_else(|_| Err(Ending::Lost("the server does not answer to Hello".into()))) {
+        let dialled = timeout_at(deadline, self.dial.dial(&to, failures)).await;
+        let connection = dialled.unwrap_or_else(|_| Err(too_late()))?;
+        let greeted = timeout_at(deadline, self.greet(&connection, start)).await;
+        match greeted.unwrap_or_else(|_| Err(too_late())) {
             Ok(control) => Ok((connection, control)),
             Err(ending) => {
                 abandon(&connection);
@@ -185,6 +192,7 @@ impl Supervisor {
         }
         let welcome = control.welcome().await?;
         self.welcomed = true;
+        self.dial.answered(connection.remote_address());
         self.ticket = Some(welcome.resume.clone());
         let state = State::Online { session: welcome.session.clone(), resumed: welcome.resumed };
         tracing::debug!(session = welcome.session, resumed = welcome.resumed, "online");

@@ -54,7 +54,7 @@ pub(crate) async fn run(server: &Server, args: &Args) -> Result<Exit, Failure> {
 
 /// A first connection, and a second one with the same settings, which stays: whether it could send 0-RTT data.
 async fn connect_twice(server: &Server) -> Result<(Client, ConnectionInfo), Failure> {
-    let builder = server.builder()?;
+    let builder = server.builder()?.shared().map_err(|error| server.explain(error))?;
     let connect = async {
         let client = builder.clone().connect().await?;
         let first = client.connection();

@@ -96,9 +96,9 @@ async fn a_stream_that_just_ends_is_opened_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hole_in_the_events_is_never_handed_on() {
+async fn an_event_that_goes_back_is_never_handed_on() {
     let (_server, peer, _client, mut channel, mut member) = reading().await;
-    member.event(4).await;
+    member.event(2).await;
     assert_eq!(member.reset_code().await, Code::UNEXPECTED_FRAME.0);
     let mut member = peer.joined(Start::Recovered, at(2)).await;
     member.event(3).await;
