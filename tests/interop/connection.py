@@ -1,6 +1,7 @@
 """A QUIC connection to a Dunlin server, and the frames on its streams."""
 
 import asyncio
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -99,29 +100,45 @@ class Stream:
 class Connection(QuicConnectionProtocol):
     """Streams by id, and the end of them all in `lost`."""
 
-    def __init__(self, quic):
+    def __init__(self, quic, pin):
         super().__init__(quic)
         self.lost = asyncio.get_running_loop().create_future()
+        self.early_data_accepted = False
+        self._pin = pin
         self._streams = {}
+        self._deaf = False
         self._keeping_alive = None
 
     @classmethod
-    async def open(cls, host, port, pin):
-        """Connects to the server whose certificate (DER) has the SHA-256 digest `pin`, in hex."""
+    async def open(cls, host, port, pin, keep_ticket=None):
+        """Connects to the server whose certificate (DER) has the SHA-256 digest `pin`, in hex.
+
+        `keep_ticket` is called with every TLS ticket, which `open_early` can then use."""
+        connection = await cls._begin(host, port, pin, keep_ticket=keep_ticket)
+        with contextlib.suppress(ConnectionError):
+            await connection.wait_connected()
+        if connection.lost.done():
+            raise connection.lost.result()
+        return connection
+
+    @classmethod
+    async def open_early(cls, host, port, pin, ticket):
+        """Connects with a TLS ticket. What is sent before anything else is awaited goes as early data."""
+        return await cls._begin(host, port, pin, ticket=ticket)
+
+    @classmethod
+    async def _begin(cls, host, port, pin, ticket=None, keep_ticket=None):
         # No authority vouches for a pinned certificate. That the server has its key is verified all the same.
-        tls = QuicConfiguration(alpn_protocols=[ALPN], server_name=host, verify_mode=ssl.CERT_NONE)
+        tls = QuicConfiguration(
+            alpn_protocols=[ALPN], server_name=host, verify_mode=ssl.CERT_NONE, session_ticket=ticket
+        )
+        quic = QuicConnection(configuration=tls, session_ticket_handler=keep_ticket)
         loop = asyncio.get_running_loop()
         family, _, _, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[0]
-        _, connection = await loop.create_datagram_endpoint(lambda: cls(QuicConnection(configuration=tls)), family=family)
-        connection.connect(address)
-        try:
-            await connection.wait_connected()
-        except ConnectionError:
-            raise await connection.lost from None
-        leaf = connection._quic.tls._peer_certificate.public_bytes(Encoding.DER)
-        if hashlib.sha256(leaf).hexdigest() != pin:
-            connection.close()
-            raise WrongCertificate(host)
+        _, connection = await loop.create_datagram_endpoint(lambda: cls(quic, pin), family=family)
+        connection.connect(address, transmit=False)
+        # Not at once: streams opened until then have their first frames in the first flight.
+        connection._transmit_soon()
         connection._keeping_alive = asyncio.create_task(connection._keep_alive())
         return connection
 
@@ -142,16 +159,35 @@ class Connection(QuicConnectionProtocol):
 
     def abandon(self):
         """Falls silent without a word to the server, as when the network is gone."""
-        if self._timer:
-            self._timer.cancel()
         self._end(ConnectionLost(None, "abandoned"))
+
+    def deafen(self):
+        """Hears nothing from the server any more, as when the network fails in one direction."""
+        self._deaf = True
+
+    async def migrate(self):
+        """Goes on from another local port, as a client that has changed networks."""
+        old = self._transport
+        # The new socket becomes `_transport` in `connection_made`.
+        await self._loop.create_datagram_endpoint(lambda: self, family=old.get_extra_info("socket").family)
+        old.abort()
+        self.change_connection_id()
+
+    def datagram_received(self, data, addr):
+        if not self._deaf:
+            super().datagram_received(data, addr)
 
     def transmit(self):
         if not self.lost.done():
             super().transmit()
 
     def quic_event_received(self, event):
-        if isinstance(event, events.StreamDataReceived):
+        if isinstance(event, events.HandshakeCompleted):
+            self.early_data_accepted = event.early_data_accepted
+            # A resumed TLS session has no certificate: its ticket came from the server that was checked then.
+            if not event.session_resumed:
+                self._check_certificate()
+        elif isinstance(event, events.StreamDataReceived):
             self._streams[event.stream_id].take(event.data, event.end_stream)
         elif isinstance(event, events.StreamReset):
             self._streams[event.stream_id].fail(StreamReset(event.error_code))
@@ -162,13 +198,20 @@ class Connection(QuicConnectionProtocol):
             code = event.error_code if event.frame_type is None else None
             self._end(ConnectionLost(code, event.reason_phrase))
 
+    def _check_certificate(self):
+        leaf = self._quic.tls._peer_certificate.public_bytes(Encoding.DER)
+        if hashlib.sha256(leaf).hexdigest() != self._pin:
+            self.close()
+            self._end(WrongCertificate())
+
     def _end(self, failure):
         if self.lost.done():
             return
         self.lost.set_result(failure)
+        if self._timer:
+            self._timer.cancel()
         self._transport.abort()
-        if self._keeping_alive:
-            self._keeping_alive.cancel()
+        self._keeping_alive.cancel()
         for stream in self._streams.values():
             stream.fail(failure)
 

@@ -45,7 +45,9 @@ class Failed(Exception):
 
 
 class Channel:
-    """Membership in one topic. It outlives its streams; `position` is where the next one goes on."""
+    """Membership in one topic. It outlives its streams; `position` is where the next one goes on.
+
+    `joined` is the server's last Joined, or None while there is none on the present stream."""
 
     def __init__(self, join, references, most_unanswered):
         self.topic = join.topic
@@ -54,6 +56,7 @@ class Channel:
         self._join = join
         self._stream = None
         self._joining = None
+        self._listening = None
         self._references = references
         self._unanswered = {}
         self._room = asyncio.Semaphore(most_unanswered)
@@ -73,6 +76,11 @@ class Channel:
         if reply.code not in (Code.OK, Code.ALREADY_APPLIED):
             raise Failed(reply.code, reply.payload.decode())
         return reply
+
+    @property
+    def unread(self):
+        """How many frames `next` would return without waiting."""
+        return self._happened.qsize()
 
     async def next(self):
         """The next Event, Gap, Restarted or Direct. Raises Failed when the server has ended the membership."""
@@ -102,7 +110,7 @@ class Channel:
 
     async def _listen(self, stream):
         try:
-            while frame := await stream.receive():
+            while (frame := await stream.receive()) is not None:
                 self._take(frame)
         except StreamReset as reset:
             self._end(Failed(reset.code, "the server reset the stream"))
@@ -226,9 +234,9 @@ class Client:
 
     async def _listen(self):
         try:
-            while frame := await self._control.receive():
+            while (frame := await self._control.receive()) is not None:
                 self._take(frame)
-        except ConnectionLost as lost:
+        except (ConnectionLost, StreamReset) as lost:
             for pong in self._pongs.values():
                 pong.set_exception(lost)
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-import json
 import os
+import re
 import ssl
 import tempfile
 from pathlib import Path
@@ -21,28 +21,19 @@ class Server:
 
     async def __aenter__(self):
         self._directory = tempfile.TemporaryDirectory(prefix="dunlin-interop-")
-        # The caller's own settings must not change what is tested.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DUNLIN_")}
-        environment["DUNLIN_LOCAL_DIR"] = self._directory.name
-        command = [BINARY, "--http", "off", "--listen", f"{HOST}:0", "--data-dir", self._directory.name]
-        for setting in ("log.format=json", *self._settings):
-            command += ["--set", setting]
-        self._process = await asyncio.create_subprocess_exec(
-            *command, env=environment, stderr=asyncio.subprocess.PIPE
-        )
-        self.port = await self._read_port()
-        # Read on, or the server would wait for room in the pipe.
-        self._reading = asyncio.create_task(self._process.stderr.read())
+        await self._start(port=0)
         pem = Path(self._directory.name, "dev-cert.pem").read_text()
         self.pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
         return self
 
     async def __aexit__(self, *_):
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-        await self._reading
+        await self._kill()
         self._directory.cleanup()
+
+    async def restart(self):
+        """Kills the process and starts another one at the same address, with the same certificate."""
+        await self._kill()
+        await self._start(self.port)
 
     def terminate(self):
         self._process.terminate()
@@ -51,11 +42,30 @@ class Server:
         """Waits for the process to end. Returns its exit code."""
         return await self._process.wait()
 
+    async def _start(self, port):
+        # The caller's own settings must not change what is tested.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DUNLIN_")}
+        environment["DUNLIN_LOCAL_DIR"] = self._directory.name
+        command = [BINARY, "--http", "off", "--listen", f"{HOST}:{port}", "--data-dir", self._directory.name]
+        for setting in ("log.format=json", *self._settings):
+            command += ["--set", setting]
+        self._process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stderr=asyncio.subprocess.PIPE
+        )
+        self.port = await self._read_port()
+        # Read on, or the server would wait for room in the pipe.
+        self._reading = asyncio.create_task(self._process.stderr.read())
+
+    async def _kill(self):
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reading
+
     async def _read_port(self):
         log = []
         async for line in self._process.stderr:
             log.append(line.decode())
-            message = json.loads(line)["fields"]["message"]
-            if message.startswith("serving dunlin://"):
-                return int(message.rpartition(":")[2])
+            if serving := re.search(rf"serving dunlin://{HOST}:(\d+)", log[-1]):
+                return int(serving[1])
         raise RuntimeError("the server did not start: " + "".join(log))
