@@ -66,6 +66,8 @@ class Channel:
     async def push(self, event, payload, key=None):
         """Says something to the topic, once, whatever becomes of the connection. Returns the OK reply."""
         async with self._room:
+            if self._ended:
+                raise self._ended
             push = Push(next(self._references), event, payload, key)
             answer = asyncio.get_running_loop().create_future()
             self._unanswered[push.reference] = (push, answer)
@@ -74,7 +76,7 @@ class Channel:
             reply = await answer
         # Applied already is as good as applied: only the first reply is gone.
         if reply.code not in (Code.OK, Code.ALREADY_APPLIED):
-            raise Failed(reply.code, reply.payload.decode())
+            raise Failed(reply.code, (reply.payload or b"").decode())
         return reply
 
     @property
@@ -131,7 +133,9 @@ class Channel:
                 self._joining.set_exception(Failed(*frame))
             case Reply():
                 _, answer = self._unanswered.pop(frame.reference)
-                answer.set_result(frame)
+                # Whoever pushed may have stopped waiting.
+                if not answer.cancelled():
+                    answer.set_result(frame)
             case Closed():
                 self._end(Failed(*frame))
             case _:
@@ -149,9 +153,12 @@ class Channel:
 
     def _end(self, why):
         self._ended = why
+        if not self._joining.done():
+            self._joining.set_exception(why)
         self._happened.put_nowait(why)
         for _, answer in self._unanswered.values():
-            answer.set_exception(why)
+            if not answer.cancelled():
+                answer.set_exception(why)
         self._unanswered.clear()
 
 
