@@ -19,6 +19,7 @@ over_every_transport!(
     an_oversized_hello_closes_the_connection,
     a_join_on_the_control_stream_closes_the_connection,
     a_second_hello_closes_the_connection,
+    a_control_stream_that_is_reset_ends_the_session,
     a_hello_that_never_comes_is_cut_off,
     a_join_waits_for_the_hello_it_overtook,
     an_illegal_topic_is_refused,
@@ -113,6 +114,16 @@ async fn a_second_hello_closes_the_connection(over: Over) {
         Some(control::FromServer::Goodbye(refusal)) if refusal.code == Code::HELLO_REPEATED
     ));
     assert_eq!(close_code(&connection).await, Code::HELLO_REPEATED.0);
+}
+
+async fn a_control_stream_that_is_reset_ends_the_session(over: Over) {
+    let server = Running::start(over, &[]).await;
+    let connection = server.dial().await;
+    let (mut control, welcome) = greet(&connection, hello()).await;
+    control.send.reset(0);
+    assert_eq!(close_code(&connection).await, Code::UNEXPECTED_FRAME.0);
+    let resume = control::Hello { resume: Some(welcome.resume), ..hello() };
+    assert!(!greet(&server.dial().await, resume).await.1.resumed);
 }
 
 async fn a_hello_that_never_comes_is_cut_off(over: Over) {

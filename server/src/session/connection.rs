@@ -83,7 +83,7 @@ impl Served<'_> {
         let mut drain = self.node.drain.subscribe();
         loop {
             if self.write(&mut send, &write).await.is_err() {
-                return self.lost();
+                return self.cut_off(send).await;
             }
             write = loop {
                 tokio::select! {
@@ -99,7 +99,7 @@ impl Served<'_> {
                         }
                         Err(error) => match error.code() {
                             Some(code) => return self.end(send, Refusal::because(code, &error.to_string())).await,
-                            None => return self.lost(),
+                            None => return self.cut_off(send).await,
                         },
                     },
                     stream = self.connection.accept_bi() => match stream {
@@ -147,6 +147,15 @@ impl Served<'_> {
             Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
         };
         Ok(None)
+    }
+
+    /// The control stream can be read or written no more: because the connection is gone, or because the client has
+    /// reset or stopped this one stream.
+    async fn cut_off(&self, send: SendStream) -> Ending {
+        if self.connection.close_reason().is_some() {
+            return self.lost();
+        }
+        self.end(send, Refusal::because(Code::UNEXPECTED_FRAME, "the control stream must stay open")).await
     }
 
     /// Ends session and connection, with a word about why.
