@@ -13,7 +13,7 @@ use dunlin_tests::{
 };
 use dunlin_transport::Connection;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::task::JoinSet;
 
 /// Pushes without a reply at a time; the server allows 256.
@@ -29,6 +29,14 @@ fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line on memory");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB")
+}
+
+/// Processor time of a process so far, user and system, in microseconds.
+fn processor(pid: u32) -> u64 {
+    // Fields 14 and 15, in ticks of 10 ms (proc_pid_stat(5)); the name before them may hold spaces.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
+    let fields = stat.rsplit_once(')').expect("a name in parentheses").1.split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number") * 10_000).sum()
 }
 
 /// Reads this many events and sees that none is missing, doubled or out of place.
@@ -69,6 +77,7 @@ async fn everybody_gets_everything_in_order() {
     let history = format!("history.count={events}");
     let server = home.serve(&["--set", &history, "--set", "history.bytes=64MiB"]).await;
     let pid = server.id();
+    let alone = resident(pid);
     let pem = std::fs::read(home.path().join("dev-cert.pem")).unwrap();
     let dialer = raw::dialer(CertificateDer::from_pem_slice(&pem).unwrap());
 
@@ -86,24 +95,26 @@ async fn everybody_gets_everything_in_order() {
     let publisher = dialer.dial(home.address(), "localhost").await.unwrap();
     let _control = greet(&publisher, control::Hello { client: [255; 16], ..hello() }).await;
     let joined = resident(pid);
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), processor(pid));
     let (half_way, at_end) = publish_all(&publisher, events, pid).await;
     readers.join_all().await;
-    report(members, events, start.elapsed(), [joined, half_way, at_end]);
+    let (time, spent) = (start.elapsed(), processor(pid) - before);
+    let deliveries = (members * events) as f64;
+    println!(
+        "{members} members, {events} events of 100 bytes, window {WINDOW}: {deliveries} deliveries in {:.1} s, {:.0} a \
+         second, {:.2} us of server processor time each",
+        time.as_secs_f64(),
+        deliveries / time.as_secs_f64(),
+        spent as f64 / deliveries,
+    );
+    println!(
+        "server memory: {:.1} KiB a member that has joined; {} MiB when all had joined, {} MiB half way, {} MiB at the end",
+        (joined - alone) as f64 / members as f64,
+        joined / 1024,
+        half_way / 1024,
+        at_end / 1024,
+    );
 
     // The log is full long before the half; from there on nothing grows. Some slack for allocators.
     assert!(at_end < half_way + half_way / 4 + 32 * 1024, "{half_way} KiB half way, {at_end} KiB at the end");
-}
-
-fn report(members: u64, events: u64, time: Duration, resident: [u64; 3]) {
-    let deliveries = members * events;
-    println!(
-        "{members} members, {events} events: {deliveries} deliveries in {:.1} s, {:.0} a second; server memory {} MiB \
-         when all had joined, {} MiB half way, {} MiB at the end",
-        time.as_secs_f64(),
-        deliveries as f64 / time.as_secs_f64(),
-        resident[0] / 1024,
-        resident[1] / 1024,
-        resident[2] / 1024,
-    );
 }
