@@ -104,6 +104,12 @@ impl Cursor {
         self.outcome
     }
 
+    /// Keeps the topic in being for whoever comes back to it later, as long as the hold lives.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        Hold { topic: self.topic.clone() }
+    }
+
     /// Waits until [`read`](Self::read) has something. Safe to drop and to call again.
     ///
     /// Returns soon only while somebody runs [`Hub::drive`](crate::Hub::drive).
@@ -119,6 +125,18 @@ impl Cursor {
             self.topic.counters.gaps.add(1);
         }
         Some(batch)
+    }
+}
+
+/// A topic that is in use though nobody may be reading it: it is not dropped when idle, so its epoch goes on. It costs
+/// the topic's place among [`Config::topics`](crate::Config::topics); its log keeps no more than history promises.
+pub struct Hold {
+    topic: Arc<topic::Shared>,
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold").field("topic", &self.topic.name).finish()
     }
 }
 

@@ -49,7 +49,7 @@ mod usage;
 
 pub use broker::Broker;
 pub use config::{Config, Dedup, Retention};
-pub use cursor::{Batch, Cursor, Limit, Order, Outcome, Start};
+pub use cursor::{Batch, Cursor, Hold, Limit, Order, Outcome, Start};
 pub use feed::Feed;
 pub use hub::{Encode, Hub, PublishError, SubscribeError};
 pub use message::{IllegalId, MAX_ID_LEN, Message, MessageId, Published};

@@ -10,7 +10,7 @@ use crate::{
     frames::{FrameError, Frames},
 };
 use bytes::Bytes;
-use dunlin_hub::{Cursor, Order, Outcome, Start as From, SubscribeError};
+use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError};
 use dunlin_proto::{
     Code, Limits, Position,
     frame::{
@@ -65,6 +65,8 @@ pub(crate) struct Membership<C> {
     /// How long it waits for its member to come back.
     pub(crate) linger: Duration,
     pub(crate) limits: Limits,
+    /// Keeps the topic in being while the member is away, or wants no events: its position stays good.
+    pub(crate) held: Option<Hold>,
 }
 
 /// The stream that a membership has now.
@@ -181,6 +183,7 @@ impl<C: Channel> Membership<C> {
                 return None;
             }
         };
+        self.held = Some(cursor.hold());
         let start = match cursor.outcome() {
             _ if since.is_none() => Start::Live,
             Outcome::Lost => Start::Lost,

@@ -30,7 +30,7 @@ impl Router {
         self.0.push((
             pattern,
             Box::new(move |Opening { context, mailbox, linger, limits, first }| {
-                Box::pin(Membership { channel: new(), context, mailbox, linger, limits }.run(first))
+                Box::pin(Membership { channel: new(), context, mailbox, linger, limits, held: None }.run(first))
             }),
         ));
     }

@@ -94,6 +94,20 @@ async fn a_topic_with_a_reader_is_not_dropped() {
 }
 
 #[tokio::test]
+async fn a_topic_that_is_held_goes_on_for_who_comes_back() {
+    let (hub, room) = (hub(Config::default()), topic("room:1"));
+    let reader = subscribe(&hub, &room, Start::Now).await;
+    let (hold, left) = (reader.hold(), reader.position());
+    drop(reader);
+    hub.sweep(u64::MAX);
+    let returning = subscribe(&hub, &room, Start::After(left)).await;
+    assert_eq!((returning.outcome(), returning.position()), (Outcome::Recovered, left));
+    drop((returning, hold));
+    hub.sweep(u64::MAX);
+    assert_eq!(hub.usage().topics, 0);
+}
+
+#[tokio::test]
 async fn one_topic_too_many_is_refused_until_another_is_idle() {
     let hub = hub(Config { topics: 1, ..Config::default() });
     let reader = subscribe(&hub, &topic("a"), Start::Now).await;
