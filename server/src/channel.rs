@@ -62,4 +62,6 @@ pub enum End {
     SessionEnded,
     /// The client broke the protocol.
     Violation,
+    /// The channel's code panicked, or the topic could not be had after the channel had accepted the join.
+    Failed,
 }

@@ -4,6 +4,7 @@ use super::{
     Channel, Context, End,
     applied::{Applied, Known},
     delivery::{Delivery, OUTBOX},
+    router::Opening,
 };
 use crate::{
     clock,
@@ -12,7 +13,7 @@ use crate::{
 use bytes::Bytes;
 use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError};
 use dunlin_proto::{
-    Code, Limits, Position,
+    Code, Limits, Position, Topic,
     frame::{
         Refusal,
         channel::{Delivery as Mode, FromClient, FromServer, Join, Joined, Start},
@@ -57,16 +58,48 @@ pub(crate) async fn refuse(mut send: SendStream, frame: Bytes, refusal: &Refusal
     }
 }
 
+/// One membership, from the making of its channel to its end. What panics in the channel's code, panics in here.
+pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Opening) {
+    let Opening { context, mut mailbox, linger, limits, first } = opening;
+    gauge!("dunlin_channels").increment(1);
+    let (topic, session) = (context.topic.clone(), context.session.clone());
+    let params = first.join.params.clone();
+    let accepted = async {
+        let mut channel = new();
+        let reply = channel.join(&context, params).await?;
+        Ok((channel, reply))
+    };
+    match contain(&topic, &session, accepted).await.unwrap_or_else(Err) {
+        Ok((channel, reply)) => {
+            Membership { channel, context, mailbox, linger, limits, held: None }.run(first, reply).await;
+        }
+        Err(refusal) => {
+            mailbox.close();
+            first.refuse(refusal).await;
+        }
+    }
+    gauge!("dunlin_channels").decrement(1);
+}
+
+/// Runs code of the channel. If it panics, that is a refusal.
+async fn contain<T>(topic: &Topic, session: &str, code: impl Future<Output = T>) -> Result<T, Refusal> {
+    AssertUnwindSafe(code).catch_unwind().await.map_err(|_| {
+        tracing::error!(%topic, session, "a channel panicked");
+        counter!("dunlin_channel_panics_total").increment(1);
+        Refusal::new(Code::CHANNEL_FAILED)
+    })
+}
+
 /// What a membership runs with for its whole life.
-pub(crate) struct Membership<C> {
-    pub(crate) channel: C,
-    pub(crate) context: Context,
-    pub(crate) mailbox: mpsc::Receiver<Attach>,
+struct Membership<C> {
+    channel: C,
+    context: Context,
+    mailbox: mpsc::Receiver<Attach>,
     /// How long it waits for its member to come back.
-    pub(crate) linger: Duration,
-    pub(crate) limits: Limits,
+    linger: Duration,
+    limits: Limits,
     /// Keeps the topic in being while the member is away, or wants no events: its position stays good.
-    pub(crate) held: Option<Hold>,
+    held: Option<Hold>,
 }
 
 /// The stream that a membership has now.
@@ -90,47 +123,26 @@ enum Next {
 }
 
 impl<C: Channel> Membership<C> {
-    /// Runs the membership to its end, and contains a panic of the channel's code.
-    pub(crate) async fn run(mut self, first: Attach) {
-        let topic = self.context.topic.clone();
-        let session = self.context.session.clone();
-        gauge!("dunlin_channels").increment(1);
+    /// Serves the member, whom the channel has accepted with this reply, until the membership is over.
+    async fn run(mut self, first: Attach, reply: Bytes) {
+        let (topic, session) = (self.context.topic.clone(), self.context.session.clone());
         let mut attached = None;
-        let run = AssertUnwindSafe(self.serve(first, &mut attached)).catch_unwind().await;
-        let end = match run {
-            Ok(end) => end,
-            Err(_) => {
-                tracing::error!(%topic, session = &*session, "a channel panicked");
-                counter!("dunlin_channel_panics_total").increment(1);
-                Some((End::Violation, Some(Refusal::new(Code::CHANNEL_FAILED))))
-            }
-        };
+        let served = contain(&topic, &session, self.serve(first, reply, &mut attached)).await;
+        let (why, refusal) = served.unwrap_or_else(|failed| (End::Failed, Some(failed)));
         self.mailbox.close();
-        if let Some((why, refusal)) = end {
-            if let Some(attached) = attached {
-                attached.close(refusal).await;
-            }
-            let terminate = self.channel.terminate(&self.context, why);
-            if AssertUnwindSafe(terminate).catch_unwind().await.is_err() {
-                tracing::error!(%topic, session = &*session, "a channel panicked while it ended");
-            }
+        if let Some(attached) = attached {
+            attached.close(refusal).await;
         }
-        gauge!("dunlin_channels").decrement(1);
+        // A panic in here changes nothing any more.
+        let _ = contain(&topic, &session, self.channel.terminate(&self.context, why)).await;
     }
 
-    /// `None` if the channel refused the join.
     async fn serve(
         &mut self,
         first: Attach,
+        reply: Bytes,
         attached: &mut Option<Attached>,
-    ) -> Option<(End, Option<Refusal>)> {
-        let reply = match self.channel.join(&self.context, first.join.params.clone()).await {
-            Ok(reply) => reply,
-            Err(refusal) => {
-                first.refuse(refusal).await;
-                return None;
-            }
-        };
+    ) -> (End, Option<Refusal>) {
         let mut applied = Applied::new(self.limits.pushes as usize);
         let mut next = Next::Attach(Box::new(first));
         loop {
@@ -149,7 +161,7 @@ impl<C: Channel> Membership<C> {
                 Next::Over(why, refusal) => match self.mailbox.try_recv() {
                     // Left and joined again, and the leave was seen only now.
                     Ok(attach) => self.let_go(Next::Attach(Box::new(attach)), attached),
-                    Err(_) => return Some((why, refusal)),
+                    Err(_) => return (why, refusal),
                 },
             }
         }

@@ -2,10 +2,10 @@
 
 use super::{
     Channel, Context,
-    membership::{Attach, Membership},
+    membership::{self, Attach},
 };
 use dunlin_proto::{Limits, Pattern, Topic};
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Topic patterns and the channels behind them.
@@ -27,12 +27,12 @@ pub(crate) struct Opening {
 impl Router {
     /// Serves the topics of a pattern with channels that `new` makes, one for each membership.
     pub(crate) fn add<C: Channel>(&mut self, pattern: Pattern, new: impl Fn() -> C + Send + Sync + 'static) {
-        self.0.push((
-            pattern,
-            Box::new(move |Opening { context, mailbox, linger, limits, first }| {
-                Box::pin(Membership { channel: new(), context, mailbox, linger, limits, held: None }.run(first))
-            }),
-        ));
+        let new = Arc::new(new);
+        let route = move |opening| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            let new = new.clone();
+            Box::pin(membership::run(move || new(), opening))
+        };
+        self.0.push((pattern, Box::new(route)));
     }
 
     /// The task of a membership in the topic; `None` if no pattern matches.
