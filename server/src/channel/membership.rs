@@ -145,17 +145,21 @@ impl<C: Channel> Membership<C> {
     ) -> (End, Option<Refusal>) {
         let mut applied = Applied::new(self.limits.pushes as usize);
         let mut next = Next::Attach(Box::new(first));
+        let mut is_member = false;
         loop {
             next = match next {
                 Next::Attach(attach) => match self.attach(*attach, &applied, reply.clone()).await {
                     Some(stream) => {
+                        is_member = true;
                         let stream = attached.insert(stream);
                         let next = stream
                             .serve(&mut self.channel, &self.context, &mut self.mailbox, &mut applied)
                             .await;
                         self.let_go(next, attached)
                     }
-                    None => Next::Detached,
+                    None if is_member => Next::Detached,
+                    // Refused before it ever was one: there is nothing to come back to.
+                    None => Next::Over(End::Failed, None),
                 },
                 Next::Detached => self.wait().await,
                 Next::Over(why, refusal) => match self.mailbox.try_recv() {
