@@ -60,7 +60,7 @@ pub(crate) async fn refuse(mut send: SendStream, frame: Bytes, refusal: &Refusal
 
 /// One membership, from the making of its channel to its end. What panics in the channel's code, panics in here.
 pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Opening) {
-    let Opening { context, mut mailbox, linger, limits, first } = opening;
+    let Opening { context, mailbox, linger, limits, first } = opening;
     gauge!("dunlin_channels").increment(1);
     let (topic, session) = (context.topic.clone(), context.session.clone());
     let params = first.join.params.clone();
@@ -74,11 +74,19 @@ pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Ope
             Membership { channel, context, mailbox, linger, limits, held: None }.run(first, reply).await;
         }
         Err(refusal) => {
-            mailbox.close();
             first.refuse(refusal).await;
+            turn_away(mailbox).await;
         }
     }
     gauge!("dunlin_channels").decrement(1);
+}
+
+/// Ends the mailbox. Who has joined too late for this membership is to try again, and then begins another.
+async fn turn_away(mut mailbox: mpsc::Receiver<Attach>) {
+    mailbox.close();
+    while let Some(late) = mailbox.recv().await {
+        late.refuse(Refusal::because(Code::UNAVAILABLE, "the membership was just ending")).await;
+    }
 }
 
 /// Runs code of the channel. If it panics, that is a refusal.
@@ -129,7 +137,7 @@ impl<C: Channel> Membership<C> {
         let mut attached = None;
         let served = contain(&topic, &session, self.serve(first, reply, &mut attached)).await;
         let (why, refusal) = served.unwrap_or_else(|failed| (End::Failed, Some(failed)));
-        self.mailbox.close();
+        turn_away(self.mailbox).await;
         if let Some(attached) = attached {
             attached.close(refusal).await;
         }
