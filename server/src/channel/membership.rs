@@ -130,6 +130,16 @@ enum Next {
     Over(End, Option<Refusal>),
 }
 
+impl Next {
+    /// What the mailbox says while a stream is attached.
+    fn moved(attach: Option<Attach>) -> Self {
+        match attach {
+            Some(attach) => Self::Attach(Box::new(attach)),
+            None => Self::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
+        }
+    }
+}
+
 impl<C: Channel> Membership<C> {
     /// Serves the member, whom the channel has accepted with this reply, until the membership is over.
     async fn run(mut self, first: Attach, reply: Bytes) {
@@ -273,10 +283,7 @@ impl Attached {
     ) -> Next {
         loop {
             let frame = tokio::select! {
-                attach = mailbox.recv() => return match attach {
-                    Some(attach) => Next::Attach(Box::new(attach)),
-                    None => Next::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
-                },
+                attach = mailbox.recv() => return Next::moved(attach),
                 ended = &mut self.delivery => return match ended {
                     Ok(Err(WriteError::Stopped(_))) => Next::Over(End::Left, None),
                     _ => Next::Detached,
@@ -297,8 +304,13 @@ impl Attached {
                     None => return Next::Detached,
                 },
             };
-            // Fails only when the delivery has ended, which the next turn looks at.
-            let _ = self.outbox.send(reply).await;
+            tokio::select! {
+                biased;
+                // Fails only when the delivery has ended, which the next turn looks at.
+                _ = self.outbox.send(reply) => {}
+                // The member reads no replies here; on its next stream it asks for this one again, and gets it.
+                attach = mailbox.recv() => return Next::moved(attach),
+            }
         }
     }
 
