@@ -51,6 +51,11 @@ impl Delivery {
                     return Err(ConnectionError::LocallyClosed.into());
                 },
                 () = ready(&mut self.cursor), if !quiet => self.write_events().await?,
+                // A client that stops the stream has left, also if nothing is ever written to it.
+                stopped = self.stream.stopped() => return Err(match stopped? {
+                    Some(code) => WriteError::Stopped(code),
+                    None => WriteError::Finished,
+                }),
             }
         }
     }
