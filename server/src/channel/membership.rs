@@ -173,7 +173,12 @@ impl<C: Channel> Membership<C> {
                         let next = stream
                             .serve(&mut self.channel, &self.context, &mut self.mailbox, &mut applied)
                             .await;
-                        self.let_go(next, attached)
+                        match &next {
+                            Next::Attach(_) => replace(attached, Some(Refusal::new(Code::REPLACED))),
+                            Next::Detached => drop(attached.take()),
+                            Next::Over(..) => {}
+                        }
+                        next
                     }
                     None if is_member => Next::Detached,
                     // Refused before it ever was one: there is nothing to come back to.
@@ -181,27 +186,15 @@ impl<C: Channel> Membership<C> {
                 },
                 Next::Detached => self.wait().await,
                 Next::Over(why, refusal) => match self.mailbox.try_recv() {
-                    // Left and joined again, and the leave was seen only now.
-                    Ok(attach) => self.let_go(Next::Attach(Box::new(attach)), attached),
+                    // Ended and joined again, and the end was seen only now.
+                    Ok(attach) => {
+                        replace(attached, refusal);
+                        Next::Attach(Box::new(attach))
+                    }
                     Err(_) => return (why, refusal),
                 },
             }
         }
-    }
-
-    /// Ends the stream that is being replaced or is gone already.
-    fn let_go(&self, next: Next, attached: &mut Option<Attached>) -> Next {
-        match &next {
-            Next::Over(..) => {}
-            Next::Detached => drop(attached.take()),
-            Next::Attach(_) => {
-                if let Some(old) = attached.take() {
-                    // The old stream's client may be slow or gone: the new one does not wait for it.
-                    tokio::spawn(old.close(Some(Refusal::new(Code::REPLACED))));
-                }
-            }
-        }
-        next
     }
 
     async fn attach(&mut self, attach: Attach, applied: &Applied, reply: Bytes) -> Option<Attached> {
@@ -261,6 +254,14 @@ impl<C: Channel> Membership<C> {
             Ok(None) => Next::Over(End::SessionEnded, None),
             Err(_) => Next::Over(End::Expired, None),
         }
+    }
+}
+
+/// Ends the stream that another takes over from.
+fn replace(attached: &mut Option<Attached>, refusal: Option<Refusal>) {
+    if let Some(old) = attached.take() {
+        // The old stream's client may be slow or gone: the new one does not wait for it.
+        tokio::spawn(old.close(refusal));
     }
 }
 
