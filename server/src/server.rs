@@ -169,9 +169,6 @@ impl Server {
         for worker in self.workers {
             worker.stop(self.drain).await;
         }
-        self.node.registry.end_all();
-        self.node.shared.memberships.close();
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.node.shared.memberships.wait()).await;
     }
 }
 

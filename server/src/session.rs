@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
-    /// All memberships, to wait for at shutdown.
+    /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
 }
 

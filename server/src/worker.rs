@@ -51,6 +51,8 @@ impl Worker {
                     run(&work, &listener, stopped).await;
                 }
             });
+            // With it goes the socket, which whoever waits may want to bind again.
+            drop(runtime);
             let _ = end.send(());
         })?;
         let address = binding.await.map_err(|_| StartError::Gone)??;
@@ -81,13 +83,17 @@ pub enum StartError {
 
 async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<Stop>) {
     let mut connections = JoinSet::new();
-    let node = work.node.clone();
-    connections.spawn(async move { node.shared.hub.drive().await });
+    let node = &work.node;
+    let hub = node.shared.hub.clone();
+    connections.spawn(async move { hub.drive().await });
     let Stop(patience) = loop {
         tokio::select! {
             incoming = listener.accept() => match incoming {
                 Some(incoming) => { connections.spawn(admit(work.clone(), incoming)); }
-                None => break Stop(Duration::ZERO),
+                None => {
+                    tracing::error!("the listener has failed");
+                    break Stop(Duration::ZERO);
+                }
             },
             Some(ended) = connections.join_next() => report(ended),
             stop = &mut stopped => break stop.unwrap_or(Stop(Duration::ZERO)),
@@ -104,10 +110,14 @@ async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<St
     };
     let _ = tokio::time::timeout(patience, left).await;
     listener.close(Code::GOING_AWAY.0, "the server is shutting down");
-    let _ = tokio::time::timeout(FAREWELL, listener.wait_idle()).await;
+    // Memberships run here: this is the last time that their channels can hear of the end.
+    node.registry.end_all();
+    node.shared.memberships.close();
+    let last = async { tokio::join!(listener.wait_idle(), node.shared.memberships.wait()) };
+    let _ = tokio::time::timeout(FAREWELL, last).await;
 }
 
-/// How long the last packets of closed connections are waited for.
+/// How long the last packets of closed connections, and the last words of channels, are waited for.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A panic in a connection's task is a bug, but nobody else's problem.

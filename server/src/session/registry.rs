@@ -98,5 +98,6 @@ impl Registry {
         for (_, session) in self.sessions.lock().expect(UNPOISONED).drain() {
             session.end();
         }
+        gauge!("dunlin_sessions").set(0.0);
     }
 }
