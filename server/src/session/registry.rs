@@ -51,23 +51,21 @@ impl Registry {
 
     /// The session's connection is gone: it waits for its client, unless it has moved to another connection.
     pub(crate) fn park(&self, session: &Session, generation: u64, now: Instant) {
-        if session.park(generation, now) && self.bounds.linger.is_zero() {
-            self.end(session);
+        if self.bounds.linger.is_zero() {
+            self.close(session, generation, now);
+        } else {
+            session.park(generation, now);
         }
-    }
-
-    /// The session is over.
-    pub(crate) fn end(&self, session: &Session) {
-        let mut sessions = self.sessions.lock().expect(UNPOISONED);
-        sessions.remove(&session.ticket);
-        session.end();
-        gauge!("dunlin_sessions").set(sessions.len() as f64);
     }
 
     /// Ends the session of a connection that closed on purpose, unless it has moved to another connection.
     pub(crate) fn close(&self, session: &Session, generation: u64, now: Instant) {
+        // Locked first, or another worker could resume it between its parking and its end.
+        let mut sessions = self.sessions.lock().expect(UNPOISONED);
         if session.park(generation, now) {
-            self.end(session);
+            sessions.remove(&session.ticket);
+            session.end();
+            gauge!("dunlin_sessions").set(sessions.len() as f64);
         }
     }
 
@@ -80,17 +78,19 @@ impl Registry {
             .collect();
         parked.sort_unstable();
         let excess = parked.len().saturating_sub(self.bounds.parked);
+        let mut ended = 0;
         for (at, (since, ticket)) in parked.iter().enumerate() {
             if at < excess || now.duration_since(*since) >= self.bounds.linger {
                 if let Some(session) = sessions.remove(ticket) {
                     session.end();
                 }
+                ended += 1;
                 let why = if at < excess { "evicted" } else { "expired" };
                 counter!("dunlin_sessions_ended_parked_total", "why" => why).increment(1);
             }
         }
         gauge!("dunlin_sessions").set(sessions.len() as f64);
-        gauge!("dunlin_sessions_parked").set(parked.len() as f64);
+        gauge!("dunlin_sessions_parked").set((parked.len() - ended) as f64);
     }
 
     /// Ends all sessions, at shutdown.
