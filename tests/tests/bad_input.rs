@@ -134,9 +134,11 @@ async fn a_hello_that_never_comes_is_cut_off(over: Over) {
     let mut control = Stream::open(&halting).await;
     control.send(&b"\0\0"[..]).await;
     assert_eq!(close_code(&halting).await, Code::DEADLINE.0);
+    let before = server.counter("dunlin_refusals_total", "HELLO_EXPECTED").await.unwrap();
     let quitting = server.dial().await;
     Stream::open(&quitting).await.send(&b"\0\0"[..]).await;
     assert_eq!(close_code(&quitting).await, Code::HELLO_EXPECTED.0);
+    assert!(server.counter("dunlin_refusals_total", "HELLO_EXPECTED").await.unwrap() > before);
 }
 
 async fn a_join_waits_for_the_hello_it_overtook(over: Over) {

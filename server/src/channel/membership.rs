@@ -51,7 +51,7 @@ impl Attach {
 const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(crate) async fn refuse(mut send: SendStream, frame: Bytes, refusal: &Refusal) {
-    counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+    count(refusal);
     match tokio::time::timeout(FAREWELL, send.write(frame)).await {
         Ok(Ok(())) => send.finish(),
         _ => send.reset(refusal.code.0),
@@ -98,6 +98,10 @@ async fn contain<T>(topic: &Topic, session: &str, code: impl Future<Output = T>)
     })
 }
 
+fn count(refusal: &Refusal) {
+    counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+}
+
 /// What a membership runs with for its whole life.
 struct Membership<C> {
     channel: C,
@@ -138,6 +142,11 @@ impl Next {
             None => Self::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
         }
     }
+
+    fn violation(refusal: Refusal) -> Self {
+        count(&refusal);
+        Self::Over(End::Violation, Some(refusal))
+    }
 }
 
 impl<C: Channel> Membership<C> {
@@ -146,7 +155,10 @@ impl<C: Channel> Membership<C> {
         let (topic, session) = (self.context.topic.clone(), self.context.session.clone());
         let mut attached = None;
         let served = contain(&topic, &session, self.serve(first, reply, &mut attached)).await;
-        let (why, refusal) = served.unwrap_or_else(|failed| (End::Failed, Some(failed)));
+        let (why, refusal) = served.unwrap_or_else(|failed| {
+            count(&failed);
+            (End::Failed, Some(failed))
+        });
         turn_away(self.mailbox).await;
         if let Some(attached) = attached {
             attached.close(refusal).await;
@@ -294,13 +306,13 @@ impl Attached {
             let reply = match frame {
                 Ok(Some(frame)) => match self.handle(channel, context, applied, &frame).await {
                     Ok(reply) => reply,
-                    Err(refusal) => return Next::Over(End::Violation, Some(refusal)),
+                    Err(refusal) => return Next::violation(refusal),
                 },
                 Ok(None) => return Next::Over(End::Left, None),
                 Err(FrameError::Stream(ReadError::Reset(_))) => return Next::Over(End::Left, None),
                 Err(error) => match error.code() {
                     Some(code) => {
-                        return Next::Over(End::Violation, Some(Refusal::because(code, &error.to_string())));
+                        return Next::violation(Refusal::because(code, &error.to_string()));
                     }
                     None => return Next::Detached,
                 },
@@ -352,7 +364,7 @@ impl Attached {
         let frame = match answer {
             Ok(payload) => reply(reference, Code::OK, payload),
             Err(refusal) => {
-                counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+                count(&refusal);
                 reply(reference, refusal.code, refusal.message.into())
             }
         };
@@ -369,7 +381,6 @@ impl Attached {
                 let failed = reply(reference, refusal.code, refusal.message.clone().into());
                 let _ = tokio::time::timeout(FAREWELL, outbox.send(failed)).await;
             }
-            counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
             frames.stop(refusal.code);
             let closed = FromServer::Closed(refusal).encode();
             let _ = tokio::time::timeout(FAREWELL, outbox.send(closed)).await;

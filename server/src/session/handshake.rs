@@ -40,8 +40,11 @@ pub(crate) async fn greet(connection: &Connection, deadline: Duration) -> Option
             None
         }
         Err(None) => {
-            // Does nothing if it was the connection that ended, and not just its first stream.
-            connection.close(Code::HELLO_EXPECTED.0, "the control stream ended before Hello");
+            // Or it was the connection that ended, and not just its first stream.
+            if connection.close_reason().is_none() {
+                let refusal = Refusal::because(Code::HELLO_EXPECTED, "the control stream ended before Hello");
+                close(connection, &refusal);
+            }
             None
         }
     }
