@@ -20,8 +20,13 @@ use dunlin_proto::{
     limits::MAX_CONTROL_FRAME,
 };
 use dunlin_transport::{Connection, ConnectionError, RecvStream, SendStream};
+use futures_util::FutureExt;
 use metrics::counter;
-use std::{sync::Arc, time::Instant};
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+    time::Instant,
+};
 use tokio::{sync::watch, task::JoinSet};
 
 /// Streams a client may open before the server has seen what it needs. Credit costs memory from the start, so it begins
@@ -59,9 +64,18 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
     let (paused, _) = watch::channel(false);
     let room = Room::for_frames(longest(&node));
     let served = Served { node: &node, connection: &connection, opened: &opened, paused, room };
-    match served.run(greeted).await {
-        Ending::Closed => node.registry.close(session, *generation, Instant::now()),
-        Ending::Lost => node.registry.park(session, *generation, Instant::now()),
+    let ran = AssertUnwindSafe(served.run(greeted)).catch_unwind().await;
+    match &ran {
+        Ok(Ending::Closed) => node.registry.close(session, *generation, Instant::now()),
+        Ok(Ending::Lost) => node.registry.park(session, *generation, Instant::now()),
+        Err(_) => {
+            // The session holds the connection: neither would ever end.
+            connection.close(Code::INTERNAL.0, "the server failed");
+            node.registry.park(session, *generation, Instant::now());
+        }
+    }
+    if let Err(panic) = ran {
+        resume_unwind(panic);
     }
     tracing::debug!(session = &*session.name, reason = ?connection.close_reason(), "connection ended");
 }
