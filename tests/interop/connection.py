@@ -82,6 +82,10 @@ class Stream:
             self._connection.close(frames.Code.MALFORMED, str(illegal))
             raise
 
+    def stop(self, code):
+        """Tells the server to send no more."""
+        self._connection.stop(self._id, code)
+
     def take(self, data, finished):
         """Takes what has arrived."""
         self._reader.feed_data(data)
@@ -156,6 +160,10 @@ class Connection(QuicConnectionProtocol):
     def reset(self, stream_id, code):
         self._quic.reset_stream(stream_id, code)
         self._transmit_soon()
+
+    def stop(self, stream_id, code):
+        self._quic.stop_stream(stream_id, code)
+        self.transmit()
 
     def abandon(self):
         """Falls silent without a word to the server, as when the network is gone."""

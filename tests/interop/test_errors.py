@@ -34,12 +34,14 @@ class ControlErrorStory(Story):
             (encode_elements("8", 1), Code.MALFORMED),
             (encode_elements(8), Code.MALFORMED),
             (encode_elements(8, 2**53), Code.ILLEGAL_VALUE),
+            (encode_elements(8, -1), Code.MALFORMED),
             (encode_elements(8, 1.0), Code.MALFORMED),
             (encode_elements(8, None), Code.MALFORMED),
             (encode_elements(4, b"secret"), Code.MALFORMED),
             (with_length(b"\x92\x08\x07\x00"), Code.MALFORMED),
             (encode_elements(99), Code.UNEXPECTED_FRAME),
             (encode_elements(9, 1), Code.UNEXPECTED_FRAME),
+            (encode_elements(9, "the kind counts before the fields"), Code.UNEXPECTED_FRAME),
             (encode_elements(16, "room:1"), Code.UNEXPECTED_FRAME),
             (encode_elements(1, [1], AGENT, bytes(16)), Code.HELLO_REPEATED),
         ]:
@@ -53,6 +55,8 @@ class ControlErrorStory(Story):
             (([1], "x" * 513, bytes(16)), Code.ILLEGAL_VALUE),
             (([1], AGENT, bytes(15)), Code.ILLEGAL_VALUE),
             (([1, 2**32], AGENT, bytes(16)), Code.ILLEGAL_VALUE),
+            (([1, -1], AGENT, bytes(16)), Code.MALFORMED),
+            (([1], AGENT, bytes(17), "the first wrong field counts"), Code.ILLEGAL_VALUE),
             (([1], AGENT, "x" * 16), Code.MALFORMED),
             (([1], AGENT), Code.MALFORMED),
         ]:

@@ -20,7 +20,7 @@ class JoinStory(Story):
 
     async def test_names_that_are_no_topics_are_refused(self):
         client = await self.client()
-        for topic in ("", "a//b", "/a", "a:", "a b", "a\n", "ä", "#", "x" * 256):
+        for topic in ("", "a//b", "/a", "a:", "a b", "a\n", "ä", "#", "x" * 256, "$ ", "$" + "x" * 255):
             with self.subTest(topic=topic), self.assertRaises(Failed) as refused:
                 await client.join(topic)
             self.assertEqual(refused.exception.code, Code.ILLEGAL_TOPIC)
@@ -37,6 +37,10 @@ class JoinStory(Story):
             with self.subTest(topic=topic), self.assertRaises(Failed) as refused:
                 await client.join(topic)
             self.assertEqual(refused.exception.code, Code.FORBIDDEN)
+
+    async def test_a_join_may_be_as_long_as_any_channel_frame(self):
+        client = await self.client()
+        await client.join("room:1", params=bytes(client.welcome.limits.payload))
 
     async def test_a_refused_join_touches_nothing_else(self):
         client = await self.client()
@@ -89,6 +93,7 @@ class JoinStory(Story):
         await first.push("say", b"")
         await client.leave(first)
         second = await client.join("room:1")
+        self.assertEqual(second.joined.applied, 0)
         self.assertEqual((await second.push("say", b"")).reference, 2)
 
 

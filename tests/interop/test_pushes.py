@@ -66,6 +66,16 @@ class PushStory(Story):
         self.assertEqual(replies[0], replies[1])
         self.assertEqual([frame.payload for frame in frames if isinstance(frame, Event)], [b"once", b"next"])
 
+    async def test_a_reference_below_one_that_was_handled_counts_as_applied(self):
+        _, stream = await self.joined("room:1")
+        stream.send(Push(5, "say", b"five"))
+        stream.send(Push(3, "say", b"three"))
+        stream.send(Push(6, "say", b"six"))
+        frames = [await stream.receive() for _ in range(5)]
+        replies = [(frame.reference, frame.code) for frame in frames if isinstance(frame, Reply)]
+        self.assertEqual(replies, [(5, Code.OK), (3, Code.ALREADY_APPLIED), (6, Code.OK)])
+        self.assertEqual([frame.payload for frame in frames if isinstance(frame, Event)], [b"five", b"six"])
+
 
 class ExactlyOnceStory(Story):
     async def asyncSetUp(self):
@@ -136,7 +146,7 @@ class ShortMemoryStory(Story):
         stream.send(Push(1, "say", b""))
         while not isinstance(reply := await stream.receive(), Reply):
             pass
-        self.assertEqual((reply.reference, reply.code), (1, Code.ALREADY_APPLIED))
+        self.assertEqual((reply.reference, reply.code, reply.payload or b""), (1, Code.ALREADY_APPLIED, b""))
 
 
 class SmallPayloadStory(Story):

@@ -64,6 +64,10 @@ class RecoveryStory(HistoryStory):
         channel = await self.client_away.join("room:1", since=Position(epoch, offset + 1000))
         self.assertEqual(channel.joined.start, Start.LOST)
 
+    async def test_a_position_without_an_epoch_is_lost(self):
+        channel = await self.client_away.join("room:1", since=Position(0, 1))
+        self.assertEqual(channel.joined.start, Start.LOST)
+
     async def test_latest_recovers_the_newest_of_every_key(self):
         since = self.speaker.joined.position
         await self.say(b"a1", b"a2", key="a")

@@ -1,5 +1,6 @@
 """How a server that is told to stop takes leave of its clients."""
 
+from connection import ConnectionLost
 from frames import Code
 from story import Story
 
@@ -14,6 +15,9 @@ class ShutdownStory(Story):
         self.assertGreater(going_away.within_ms, 0)
         await channel.push("say", b"still here")
         await channel.next()
+        await client.join("room:2")
+        with self.assertRaises(ConnectionLost):
+            await self.client()
         self.assertEqual(await client.goodbye(), Code.OK)
         self.assertEqual(await self.server.ended(), 0)
 
@@ -26,4 +30,5 @@ class ShortDrainStory(Story):
         self.server.terminate()
         self.assertLessEqual((await client.going_away).within_ms, 300)
         self.assertEqual((await client.connection.lost).code, Code.GOING_AWAY)
+        self.assertFalse(client.farewell.done())
         self.assertEqual(await self.server.ended(), 0)

@@ -77,3 +77,12 @@ class ToleranceStory(Story):
         control.send(Hello([1], AGENT, bytes(16)))
         self.assertIsInstance(await control.receive(), Welcome)
         self.assertIsInstance(await stream.receive(), Joined)
+
+    async def test_a_first_push_may_follow_its_join_at_once(self):
+        connection = await self.connection()
+        control, stream = connection.open_stream(), connection.open_stream()
+        control.send(Hello([1], AGENT, bytes(16)))
+        stream.send(Join("room:1"))
+        stream.send(Push(1, "say", b""))
+        self.assertIsInstance(await stream.receive(), Joined)
+        self.assertEqual((await self.replied(stream)).code, 0)
