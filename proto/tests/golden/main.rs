@@ -114,7 +114,6 @@ fn the_limits_are_the_code() {
                 limits::MAX_CONTROL_FRAME
             ),
         ),
-        ("body of a Join", format!("{} bytes", limits::MAX_CONTROL_FRAME)),
         ("`limits.payload` unless configured", format!("{} bytes", defaults.payload)),
         ("`limits.channels` unless configured", defaults.channels.to_string()),
         ("`limits.pushes` unless configured", defaults.pushes.to_string()),
@@ -124,6 +123,7 @@ fn the_limits_are_the_code() {
         ("message, agent, session, url", format!("{} bytes", limits::MAX_TEXT_LEN)),
         ("token, resume ticket", format!("{} bytes", limits::MAX_TOKEN_LEN)),
         ("versions in a Hello", limits::MAX_VERSIONS.to_string()),
+        ("client id, exactly", format!("{} bytes", size_of::<control::ClientId>())),
         ("integer, epoch, offset", position::MAX.to_string()),
     ];
     assert_eq!(document.table(&["What", "At most"]), expected.map(|(what, most)| [what.into(), most]));

@@ -218,10 +218,12 @@ impl Served<'_> {
         more
     }
 
-    /// What the end of the connection means for the session: a client that closed with OK will not be back.
+    /// What the end of the connection means for the session. A client that closed with OK will not be back; what this side
+    /// closed has moved to another connection, which the registry knows, or was a violation.
     fn lost(&self) -> Ending {
         match self.connection.close_reason() {
             Some(ConnectionError::Closed { code, .. }) if code == Code::OK.0 => Ending::Closed,
+            Some(ConnectionError::LocallyClosed) => Ending::Closed,
             _ => Ending::Lost,
         }
     }
