@@ -89,7 +89,7 @@ fn open(settings: &Builder, announced: Option<Fingerprint>) -> Result<Arc<Dialer
         Verifier::new(&settings.trust, announced).map_err(|error| Ending::Untrusted(error.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(verifier));
     config.keep_alive = settings.keep_alive;
-    let dialer = Dialer::new(config).map_err(|error| Ending::Lost(error.to_string()))?;
+    let dialer = Dialer::quic(config).map_err(|error| Ending::Lost(error.to_string()))?;
     Ok(Arc::new(dialer))
 }
 

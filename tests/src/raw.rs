@@ -21,7 +21,7 @@ use std::{net::SocketAddr, sync::Arc};
 pub fn dialer(certificate: CertificateDer<'static>) -> Dialer {
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots(certificate)), provider()).build();
-    Dialer::new(ClientConfig::new(verifier.expect("a root"))).expect("a dialer")
+    Dialer::quic(ClientConfig::new(verifier.expect("a root"))).expect("a dialer")
 }
 
 fn roots(certificate: CertificateDer<'static>) -> RootCertStore {

@@ -28,6 +28,10 @@ pub(crate) enum Inner {
 pub enum Kind {
     /// Native QUIC.
     Quic,
+    /// WebTransport over HTTP/3.
+    WebTransport,
+    /// WebSocket over TLS or plain TCP.
+    WebSocket,
     /// Memory of this process, for tests.
     Memory,
 }
@@ -36,6 +40,8 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Quic => "quic",
+            Self::WebTransport => "webtransport",
+            Self::WebSocket => "websocket",
             Self::Memory => "memory",
         })
     }

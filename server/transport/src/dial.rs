@@ -101,11 +101,11 @@ struct Quic {
 }
 
 impl Dialer {
-    /// Opens the socket, for IPv6 and IPv4. Must be called in the runtime that will drive the connections.
+    /// Opens a UDP socket for native QUIC, for IPv6 and IPv4. Must be called in the runtime that will drive the connections.
     ///
     /// # Errors
     /// The system gives no socket.
-    pub fn new(config: ClientConfig) -> Result<Self, DialError> {
+    pub fn quic(config: ClientConfig) -> Result<Self, DialError> {
         let (handshake_timeout, socket_buffer) = (config.handshake_timeout, config.socket_buffer);
         let socket = socket::bind_any(socket_buffer)?;
         let runtime = Arc::new(TokioRuntime);

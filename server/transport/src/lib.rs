@@ -20,6 +20,7 @@ mod handshake;
 mod keys;
 mod listener;
 mod memory;
+mod origins;
 mod quic;
 mod socket;
 mod stream;
@@ -32,6 +33,13 @@ pub use error::{ConnectionError, ReadError, SendDatagramError, WriteError};
 pub use keys::{KeyError, Keys};
 pub use listener::{Incoming, Listener};
 pub use memory::{MemoryDialer, pair};
+pub use origins::{IllegalOrigin, Origins};
 pub use socket::Buffers;
 pub use stream::{RecvStream, SendStream};
 pub use tls::{ALPN, SharedTicketStore, provider};
+
+/// The path of WebTransport sessions and WebSockets: `https://HOST:PORT/dunlin`, `wss://HOST:PORT/dunlin`.
+pub const PATH: &str = "/dunlin";
+
+/// The application protocol within WebTransport and WebSocket, which clients offer and the server confirms.
+pub const SUBPROTOCOL: &str = "dunlin.v1";

@@ -45,7 +45,7 @@ async fn stranger(server: SocketAddr) -> Result<quinn::Connection, quinn::Connec
 #[tokio::test]
 async fn a_server_with_another_certificate_is_not_believed() {
     let site = Site {
-        dialer: Dialer::new(ClientConfig::new(Arc::new(Pinned(CertificateDer::from(vec![1, 2, 3])))))
+        dialer: Dialer::quic(ClientConfig::new(Arc::new(Pinned(CertificateDer::from(vec![1, 2, 3])))))
             .unwrap(),
         ..quic_site().await
     };

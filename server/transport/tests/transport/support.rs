@@ -118,7 +118,7 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
 }
 
 pub(crate) fn dialer() -> Dialer {
-    Dialer::new(ClientConfig::new(Arc::new(Pinned(certificate())))).unwrap()
+    Dialer::quic(ClientConfig::new(Arc::new(Pinned(certificate())))).unwrap()
 }
 
 /// Trusts one certificate, whatever name it bears.
