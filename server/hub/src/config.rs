@@ -1,5 +1,6 @@
 //! How much the hub keeps.
 
+use dunlin_proto::Topic;
 use std::time::Duration;
 
 /// Bounds on everything the hub keeps.
@@ -7,6 +8,9 @@ use std::time::Duration;
 pub struct Config {
     /// What each topic keeps for subscribers who come later.
     pub retention: Retention,
+    /// What each of the server's own topics keeps ([`dunlin_proto::Topic::is_reserved`]), whatever the others keep; default
+    /// the last 60 events, 256 KiB, two minutes.
+    pub reserved: Retention,
     /// Bytes that all logs together may take; default 256 MiB. Counted are the frames, the keys and a constant for
     /// each event's bookkeeping. Beyond it the longest logs lose their oldest events, down to 7/8 of this.
     pub memory: usize,
@@ -14,6 +18,13 @@ pub struct Config {
     pub topics: usize,
     /// How long the in-process broker recognises a repeated publish.
     pub dedup: Dedup,
+}
+
+impl Config {
+    /// What the log of this topic keeps.
+    pub(crate) fn retention(&self, topic: &Topic) -> Retention {
+        if topic.is_reserved() { self.reserved } else { self.retention }
+    }
 }
 
 /// What a topic's log keeps for subscribers who come later; whichever bound is reached first counts.
@@ -49,6 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retention: Retention::default(),
+            reserved: Retention { count: 60, bytes: 256 * 1024, age: Duration::from_secs(2 * 60) },
             memory: 256 * 1024 * 1024,
             topics: 100_000,
             dedup: Dedup::default(),

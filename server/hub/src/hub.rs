@@ -1,7 +1,7 @@
 //! The hub: topics, publishing and subscribing.
 
 use crate::{
-    Broker, Config, Cursor, Feed, Message, Order, Outcome, Published, Start, Usage,
+    Broker, Config, Cursor, Feed, Message, Order, Outcome, Published, Start, TopicUsage, Usage,
     broker::{Event, Unavailable, local::Local},
     budget::{Budget, water_level},
     fanout::Fanout,
@@ -114,9 +114,14 @@ impl Hub {
     ) -> Result<Published, PublishError> {
         let topic = self.open(topic, now).await?;
         let line = topic.line.get().expect("an open topic is attached");
+        let size = message.payload.len();
         let published = line.publish(message, now).await?;
-        let counter = if published.duplicate { &self.counters.duplicates } else { &self.counters.published };
-        counter.add(1);
+        if published.duplicate {
+            self.counters.duplicates.add(1);
+        } else if !topic.name.is_reserved() {
+            self.counters.published.add(1);
+            self.counters.published_bytes.add(size);
+        }
         Ok(published)
     }
 
@@ -166,11 +171,24 @@ impl Hub {
             bytes: self.memory.used(),
             readers: self.counters.readers.load(Relaxed),
             published: self.counters.published.get(),
+            published_bytes: self.counters.published_bytes.get(),
             duplicates: self.counters.duplicates.get(),
             evicted: self.counters.evicted.get(),
             gaps: self.counters.gaps.get(),
             dropped: self.counters.dropped.get(),
         }
+    }
+
+    /// How many read this topic now; `None` if it does not exist.
+    #[must_use]
+    pub fn readers(&self, topic: &Topic) -> Option<usize> {
+        self.topics.get(topic).map(|topic| topic.bell.readers())
+    }
+
+    /// Looks at every topic of this moment, in no order. The table is locked only while the topics are listed, each log only while it
+    /// is its turn; a topic is not dropped as idle while the iterator is at work.
+    pub fn survey(&self) -> impl Iterator<Item = TopicUsage> + use<> {
+        self.topics.all().into_iter().map(|topic| topic.usage())
     }
 
     /// The topic, attached to the broker.
@@ -195,7 +213,7 @@ impl Hub {
 
     fn create(&self, name: &Topic, now: u64) -> Option<Arc<topic::Shared>> {
         let make = || {
-            let log = Log::new(self.config.retention, self.memory.share());
+            let log = Log::new(self.config.retention(name), self.memory.share());
             topic::Shared::new(name.clone(), log, self.counters.clone())
         };
         self.topics.get_or_insert(name, make).or_else(|| {
@@ -229,7 +247,7 @@ impl Hub {
         };
         let Some(after) = after.filter(|after| *after < head) else { return Ok(()) };
         let line = topic.line.get().expect("an open topic is attached");
-        let history = line.history(after, head, self.config.retention).await?;
+        let history = line.history(after, head, self.config.retention(&topic.name)).await?;
         let encode = |event: Event| self.record(Position::new(tail.epoch, event.offset), event.at, event);
         let records = history.events.into_iter().map(encode).collect();
         let mut log = lock(&topic.log);

@@ -53,7 +53,7 @@ pub use cursor::{Batch, Cursor, Hold, Limit, Order, Outcome, Start};
 pub use feed::Feed;
 pub use hub::{Encode, Hub, PublishError, SubscribeError};
 pub use message::{IllegalId, MAX_ID_LEN, Message, MessageId, Published};
-pub use usage::Usage;
+pub use usage::{TopicUsage, Usage};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -33,6 +33,8 @@ pub(crate) struct Log {
     lost: u64,
     /// The newest event.
     tail: u64,
+    /// How many events were added at this end.
+    events: u64,
     entries: VecDeque<Entry>,
     /// The newest offset of each key among the entries.
     newest: HashMap<Key, u64>,
@@ -77,6 +79,7 @@ impl Log {
             head: 0,
             lost: 0,
             tail: 0,
+            events: 0,
             entries: VecDeque::new(),
             newest: HashMap::new(),
             end: 0,
@@ -101,6 +104,7 @@ impl Log {
             self.skip_to(previous);
         }
         self.tail = record.offset;
+        self.events += 1;
         let at = record.at;
         if let Some(old) = self.newest.insert(record.key.clone(), record.offset) {
             let old = self.entries.partition_point(|entry| entry.record.offset < old);
@@ -146,6 +150,16 @@ impl Log {
     /// Bytes taken.
     pub(crate) fn bytes(&self) -> usize {
         self.share.amount()
+    }
+
+    /// Events held.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Events that came in since there is a log.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
     }
 
     pub(crate) fn is_empty(&self) -> bool {

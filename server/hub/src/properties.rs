@@ -66,6 +66,7 @@ fn config() -> impl Strategy<Value = Config> {
     (retention, 1000..40_000_usize).prop_map(move |(retention, memory)| Config {
         retention,
         memory,
+        reserved: retention,
         topics: 9,
         dedup,
     })

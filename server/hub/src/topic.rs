@@ -1,7 +1,7 @@
 //! The topics that exist.
 
 use crate::{
-    Retention,
+    Retention, TopicUsage,
     broker::Line,
     fanout::Bell,
     lock,
@@ -34,6 +34,19 @@ impl Shared {
     /// What the log has to keep for live readers, if there are any. To be called under the log's lock.
     pub(crate) fn window(&self) -> Option<Retention> {
         (self.bell.readers() > 0).then_some(LIVE)
+    }
+
+    /// What there is to be seen of it.
+    pub(crate) fn usage(&self) -> TopicUsage {
+        let log = lock(&self.log);
+        TopicUsage {
+            name: self.name.clone(),
+            readers: self.bell.readers(),
+            position: log.tail(),
+            events: log.events(),
+            held: log.len(),
+            bytes: log.bytes(),
+        }
     }
 
     /// Forgets what is past its time. If nothing is left and nobody reads, the position at which that is so.

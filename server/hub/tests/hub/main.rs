@@ -6,3 +6,4 @@ mod common;
 mod crowd;
 mod memory;
 mod subscribe;
+mod usage;
