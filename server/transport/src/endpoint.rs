@@ -1,7 +1,6 @@
 //! The server's QUIC endpoint: one UDP socket of one worker.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    Buffers, ConnectionError, Keys, SharedTicketStore,
+    BindError, Buffers, ConnectionError, Keys, SharedTicketStore,
     handshake::{self, Counter, UnderWay},
     quic::{self, canonical},
     socket, tls,
@@ -114,16 +113,6 @@ impl ServerConfig {
     }
 }
 
-/// Why an endpoint could not be had.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on UDP {address}")]
-pub struct BindError {
-    /// Where it should have listened.
-    pub address: SocketAddr,
-    /// What the system says.
-    pub source: io::Error,
-}
-
 /// Receive buffers below this, as the kernel counts, lose packets when many clients connect at once.
 const SMALL_BUFFER: usize = 4 * 1024 * 1024;
 
@@ -148,7 +137,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn bind(config: ServerConfig) -> Result<Self, BindError> {
         let address = config.listen;
-        let failed = |source| BindError { address, source };
+        let failed = |source| BindError::Udp { address, source };
         let (socket, buffers) = socket::bind(address, config.socket_buffer).map_err(failed)?;
         if buffers.receive < SMALL_BUFFER {
             tracing::warn!(

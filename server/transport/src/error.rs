@@ -1,4 +1,27 @@
-//! Why a connection, a stream or a datagram failed.
+//! Why a listener, a connection, a stream or a datagram failed.
+
+use std::{io, net::SocketAddr};
+
+/// Why there is no listening on an address.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// For QUIC.
+    #[error("cannot listen on UDP {address}")]
+    Udp {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// For HTTP.
+    #[error("cannot listen on TCP {address}")]
+    Tcp {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
 
 /// Why a connection ended, or never came to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -24,18 +24,20 @@ mod origins;
 mod quic;
 mod socket;
 mod stream;
+mod tcp;
 mod tls;
 
 pub use connection::{Connection, EarlyData, Kind, Stats};
 pub use dial::{ClientConfig, DialError, Dialer};
-pub use endpoint::{BindError, ServerConfig};
-pub use error::{ConnectionError, ReadError, SendDatagramError, WriteError};
+pub use endpoint::ServerConfig;
+pub use error::{BindError, ConnectionError, ReadError, SendDatagramError, WriteError};
 pub use keys::{KeyError, Keys};
 pub use listener::{Incoming, Listener};
 pub use memory::{MemoryDialer, pair};
 pub use origins::{IllegalOrigin, Origins};
 pub use socket::Buffers;
 pub use stream::{RecvStream, SendStream};
+pub use tcp::HttpConfig;
 pub use tls::{ALPN, SharedTicketStore, provider};
 
 /// The path of WebTransport sessions and WebSockets: `https://HOST:PORT/dunlin`, `wss://HOST:PORT/dunlin`.

@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 
 use crate::{
-    BindError, Buffers, Connection, ConnectionError, MemoryDialer, ServerConfig,
+    BindError, Buffers, Connection, ConnectionError, HttpConfig, MemoryDialer, ServerConfig,
     connection::Inner,
     endpoint,
     memory::{self, MemoryListener},
+    tcp,
 };
 
 /// Accepts connections, over QUIC or in memory.
 ///
 /// Dropping it leaves the connections alive; it must be made in the runtime that will drive them.
 #[derive(Debug)]
-pub struct Listener(Way);
+pub struct Listener {
+    way: Way,
+    http: Vec<tcp::Server>,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -41,21 +45,35 @@ impl Listener {
     /// # Errors
     /// The address is taken, or not of this host.
     pub fn bind(config: ServerConfig) -> Result<Self, BindError> {
-        Ok(Self(Way::Quic(endpoint::Endpoint::bind(config)?)))
+        Ok(Self { way: Way::Quic(endpoint::Endpoint::bind(config)?), http: Vec::new() })
     }
 
     /// Listens in memory, where only the dialer reaches it. Its clones are as many clients.
     #[must_use]
     pub fn memory() -> (Self, MemoryDialer) {
         let (listener, dialer) = MemoryListener::new();
-        (Self(Way::Memory(listener)), dialer)
+        (Self { way: Way::Memory(listener), http: Vec::new() }, dialer)
+    }
+
+    /// Serves HTTP over TCP as well, and returns the address; as often as there are ports to serve. Must be called
+    /// in the runtime that will drive the connections.
+    ///
+    /// WebSockets become connections like the others. Everything else goes to the router, also when the listener
+    /// accepts no more, until it is dropped.
+    ///
+    /// # Errors
+    /// The address is taken, or not of this host.
+    pub fn serve_http(&mut self, config: HttpConfig) -> Result<SocketAddr, BindError> {
+        let (server, address) = tcp::Server::bind(config)?;
+        self.http.push(server);
+        Ok(address)
     }
 
     /// The next attempt to connect, or `None` once the listener accepts no more or is closed. Cancel-safe.
     ///
     /// Attempts that must first prove their address, and those beyond the limit, are answered here and not seen.
     pub async fn accept(&self) -> Option<Incoming> {
-        Some(Incoming(match &self.0 {
+        Some(Incoming(match &self.way {
             Way::Quic(endpoint) => Attempt::Quic(endpoint.accept().await?),
             Way::Memory(listener) => Attempt::Memory(listener.accept().await?),
         }))
@@ -64,7 +82,7 @@ impl Listener {
     /// The address it listens on, with the port that the system chose if 0 was asked for.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
-        match &self.0 {
+        match &self.way {
             Way::Quic(endpoint) => endpoint.local_address(),
             Way::Memory(_) => memory::SERVER,
         }
@@ -73,7 +91,7 @@ impl Listener {
     /// The kernel's buffers in force, or `None` in memory.
     #[must_use]
     pub fn buffers(&self) -> Option<Buffers> {
-        match &self.0 {
+        match &self.way {
             Way::Quic(endpoint) => Some(endpoint.buffers()),
             Way::Memory(_) => None,
         }
@@ -81,7 +99,7 @@ impl Listener {
 
     /// Refuses new attempts from now on; connections live on.
     pub fn stop_accepting(&self) {
-        match &self.0 {
+        match &self.way {
             Way::Quic(endpoint) => endpoint.stop_accepting(),
             Way::Memory(listener) => listener.stop_accepting(),
         }
@@ -89,7 +107,7 @@ impl Listener {
 
     /// Closes all connections with this code, and refuses new attempts.
     pub fn close(&self, code: u32, reason: &str) {
-        match &self.0 {
+        match &self.way {
             Way::Quic(endpoint) => endpoint.close(code, reason),
             Way::Memory(listener) => listener.close(code, reason),
         }
@@ -98,7 +116,7 @@ impl Listener {
     /// Waits until no connection is left. After [`close`](Self::close), awaiting this before the process exits is
     /// what gives clients a chance to hear of it.
     pub async fn wait_idle(&self) {
-        match &self.0 {
+        match &self.way {
             Way::Quic(endpoint) => endpoint.wait_idle().await,
             Way::Memory(listener) => listener.wait_idle().await,
         }
@@ -107,7 +125,7 @@ impl Listener {
     /// Connections that are open, shaking hands, or closing (QUIC keeps those for three probe timeouts).
     #[must_use]
     pub fn open_connections(&self) -> usize {
-        match &self.0 {
+        match &self.way {
             Way::Quic(endpoint) => endpoint.open_connections(),
             Way::Memory(listener) => listener.open_connections(),
         }

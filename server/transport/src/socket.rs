@@ -1,11 +1,14 @@
-//! UDP sockets: for both address families, with buffers that survive a storm of handshakes.
+//! Sockets: UDP for both address families, with buffers that survive a storm of handshakes; TCP that holds little back.
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 
 /// The kernel's buffers of a socket in bytes, as the kernel counts them: Linux doubles what it is asked for, and
 /// charges its own bookkeeping to them.
@@ -36,6 +39,38 @@ pub(crate) fn bind_any(buffer: usize) -> io::Result<UdpSocket> {
     bind((Ipv6Addr::UNSPECIFIED, 0).into(), buffer)
         .or_else(|_| bind((Ipv4Addr::UNSPECIFIED, 0).into(), buffer))
         .map(|(socket, _)| socket)
+}
+
+/// Connections that the kernel completes before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// Listens for TCP, at once on a port that was just left; an IPv6 wildcard takes IPv4 as well.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // Elsewhere it would let two processes share the port.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// What the kernel may hold beyond what is on its way to the peer.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 16 * 1024;
+
+/// Sends small messages at once, and keeps the kernel from queueing what the path cannot take yet: whoever writes
+/// last would wait behind seconds of old data, with no say in the order.
+pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
 }
 
 /// Asks for buffers past the system's limit, which takes `CAP_NET_ADMIN`, and else for what the limit allows.

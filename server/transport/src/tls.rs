@@ -1,4 +1,4 @@
-//! TLS as QUIC needs it: version 1.3, our protocol's name, and tickets for 0-RTT.
+//! TLS: for QUIC version 1.3 with our protocol's name and tickets for 0-RTT, for HTTP over TCP as browsers have it.
 
 use std::sync::Arc;
 
@@ -57,6 +57,17 @@ pub(crate) fn server(
     // QUIC knows only this value and 0 (RFC 9001, 4.6.1); flow control is what bounds early data.
     tls.max_early_data_size = u32::MAX;
     QuicServerConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+}
+
+/// The server's side of HTTP over TCP, version 1.2 or 1.3, with HTTP/2 or 1.1.
+pub(crate) fn http_server(certificate: Arc<dyn ResolvesServerCert>) -> rustls::ServerConfig {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("ring has cipher suites for both versions")
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls
 }
 
 /// The client's side; it keeps tickets of the last 256 server names in memory.

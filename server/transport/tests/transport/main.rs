@@ -6,6 +6,7 @@
 )]
 
 mod connections;
+mod http;
 mod listeners;
 mod quic;
 mod restart;

@@ -16,7 +16,7 @@ use dunlin_transport::{
 use rustls::{
     DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::verify_tls13_signature,
+    crypto::{verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
     server::ResolvesServerCert,
     sign::{CertifiedKey, SingleCertAndKey},
@@ -108,9 +108,12 @@ pub(crate) fn certificate() -> CertificateDer<'static> {
     CERTIFICATE.0.clone()
 }
 
+pub(crate) fn resolver() -> Arc<dyn ResolvesServerCert> {
+    CERTIFICATE.1.clone()
+}
+
 pub(crate) fn server_config() -> ServerConfig {
-    let resolver: Arc<dyn ResolvesServerCert> = CERTIFICATE.1.clone();
-    ServerConfig::new(loopback(0), resolver, Keys::random())
+    ServerConfig::new(loopback(0), resolver(), Keys::random())
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
@@ -143,11 +146,12 @@ impl ServerCertVerifier for Pinned {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        unreachable!("QUIC has TLS 1.3 only")
+        let algorithms = provider().signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, &algorithms)
     }
 
     fn verify_tls13_signature(
