@@ -1,12 +1,14 @@
 //! Ties `PROTOCOL.md` to the code: its examples are decoded, encoded and compared byte by byte, its tables to the
-//! constants. The same examples are kept as JSON in `golden/frames.json`, for clients in other languages.
+//! constants. The same examples are kept as JSON in `golden/frames.json`, for clients in other languages; the numbers as TypeScript in
+//! `client/web/src/wire.ts`, for that client.
 //!
-//! With `DUNLIN_GOLDEN=write` in the environment the file is written instead of checked, and the fuzzer's seed corpus
+//! With `DUNLIN_GOLDEN=write` in the environment the files are written instead of checked, and the fuzzer's seed corpus
 //! with it.
 
 mod document;
 mod examples;
 mod msgpack;
+mod typescript;
 
 use document::Document;
 use dunlin_proto::{
@@ -172,14 +174,34 @@ fn the_examples_as_json_are_up_to_date() {
         })
         .collect();
     let text = format!("{}\n", serde_json::to_string_pretty(&frames).unwrap());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = root.join("golden/frames.json");
-    if std::env::var("DUNLIN_GOLDEN").is_ok_and(|value| value == "write") {
-        fs::write(&path, &text).unwrap();
+    if keep("golden/frames.json", &text) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         write_seeds(&root.join("fuzz/corpus/decode"), &document);
     }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "golden/frames.json is out of date: DUNLIN_GOLDEN=write cargo test --test golden");
+}
+
+#[test]
+fn the_numbers_as_typescript_are_up_to_date() {
+    let wire = typescript::wire();
+    for row in Document::read().table(&["Kind", "Frame", "Stream", "From"]) {
+        assert!(wire.contains(&format!(": {},\n", row[0])), "kind {} is missing", row[0]);
+    }
+    keep("../client/web/src/wire.ts", &wire);
+}
+
+/// Compares a file with what it should hold, after writing it if the environment says so; returns whether it was.
+fn keep(path: &str, text: &str) -> bool {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let write = std::env::var("DUNLIN_GOLDEN").is_ok_and(|value| value == "write");
+    if write {
+        fs::write(&file, text).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == text,
+        "{path} is out of date: DUNLIN_GOLDEN=write cargo test -p dunlin-proto --test golden"
+    );
+    write
 }
 
 /// One file for each example, in the form that the fuzz target reads: a zero byte, for one chunk, then the stream.
