@@ -3,12 +3,15 @@
 //! Every source is first reduced to text by key (`source.rs`), then one table (`key.rs`) says what is legal. So all
 //! mistakes are found together, and each names its key, its source and the legal range.
 
+mod console;
 mod key;
 mod source;
 
 use bytesize::ByteSize;
+pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
+use dunlin_transport::Origins;
 pub use key::{KEYS, Key};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -18,8 +21,14 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 pub struct Config {
     /// UDP address for clients.
     pub listen: SocketAddr,
-    /// Plain HTTP for health and metrics; `None` if off.
+    /// Plain HTTP for health, metrics, the console and plain WebSocket; `None` if off.
     pub http: Option<SocketAddr>,
+    /// HTTP and WebSocket over TLS.
+    pub tcp: Tcp,
+    /// Web pages that may connect.
+    pub origins: Origins,
+    /// Who may see the console.
+    pub console: Console,
     /// Where keys and the development certificate are kept.
     pub data_dir: PathBuf,
     /// Where the certificate comes from.
@@ -40,6 +49,17 @@ pub struct Config {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+}
+
+/// Where HTTP and WebSocket over TLS are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tcp {
+    /// On the address and port of UDP, also if the system chooses the port.
+    Beside,
+    /// On an address of its own.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
 }
 
 /// Bounds on sessions.
@@ -101,9 +121,13 @@ impl Config {
         let mut check = Check { sources, mistakes: sources.unknown() };
         let data_dir: PathBuf = check.parse("data_dir");
         let certificate = check.certificate(data_dir.clone());
+        let http = check.http();
         let config = Self {
             listen: check.parse("listen"),
-            http: check.http(),
+            http,
+            tcp: check.tcp(),
+            origins: check.parse("origins"),
+            console: check.console(&certificate, http),
             data_dir,
             certificate,
             session: Session {
@@ -162,10 +186,11 @@ impl Check<'_> {
         let key = key::find(name).expect("every key that is read stands in KEYS");
         let (value, source) = self.sources.get(key);
         parse(&value).unwrap_or_else(|| {
+            let shown = if key.secret { "what is given".into() } else { format!("{value:?}") };
             self.mistakes.push(Mistake {
                 key: name.into(),
                 source,
-                text: format!("{value:?} is not {}", key.legal),
+                text: format!("{shown} is not {}", key.legal),
             });
             parse(&key.default_value()).expect("a default is legal")
         })
@@ -201,6 +226,14 @@ impl Check<'_> {
 
     fn http(&mut self) -> Option<SocketAddr> {
         self.read("http", |text| if text == "off" { Some(None) } else { text.parse().ok().map(Some) })
+    }
+
+    fn tcp(&mut self) -> Tcp {
+        self.read("tcp", |text| match text {
+            "" => Some(Tcp::Beside),
+            "off" => Some(Tcp::Off),
+            address => address.parse().ok().map(Tcp::At),
+        })
     }
 
     fn certificate(&mut self, data_dir: PathBuf) -> dunlin_certs::Source {
@@ -272,6 +305,25 @@ mod tests {
         );
         assert!(all.contains("session.linger (DUNLIN_SESSION_LINGER): \"soon\" is not a time"), "{all}");
         assert!(all.contains("tls.cert (test.toml): needs tls.key beside it"), "{all}");
+    }
+
+    #[test]
+    fn tcp_is_beside_udp_unless_told_otherwise() {
+        let tcp =
+            |toml: &str| check(toml, &[]).map(|config| config.tcp).map_err(|mistakes| mistakes.to_string());
+        assert_eq!(tcp("").unwrap(), Tcp::Beside);
+        assert_eq!(tcp("tcp = \"off\"").unwrap(), Tcp::Off);
+        assert_eq!(tcp("tcp = \"0.0.0.0:443\"").unwrap(), Tcp::At("0.0.0.0:443".parse().unwrap()));
+        assert!(tcp("tcp = \"no\"").unwrap_err().contains("\"no\" is not an address and port, or off"));
+    }
+
+    #[test]
+    fn origins_are_checked() {
+        let origins = |toml: &str| {
+            check(toml, &[]).map(|config| config.origins).map_err(|mistakes| mistakes.to_string())
+        };
+        assert!(origins("origins = [\"https://app.example\", \"*\"]").unwrap().allow(Some("null"), "rt"));
+        assert!(origins("origins = \"app.example\"").unwrap_err().contains("is not a list of origins"));
     }
 
     #[test]

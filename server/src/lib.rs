@@ -18,12 +18,19 @@ mod clock;
 pub mod config;
 mod drain;
 mod frames;
+mod guard;
 mod http;
 mod metrics;
 mod server;
 mod session;
+mod statistics;
+mod tally;
 mod worker;
 
 pub use config::Config;
+
 pub use server::{Builder, Error, Server};
 pub use worker::StartError;
+
+/// Name and version, as clients are told.
+pub(crate) const AGENT: &str = concat!("dunlin-server/", env!("CARGO_PKG_VERSION"));

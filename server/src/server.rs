@@ -10,6 +10,8 @@ use crate::{
     http::{self, Http},
     metrics,
     session::{Shared, connection::Node, registry::Registry},
+    statistics::{self, Figures},
+    tally::Tally,
     worker::{StartError, Work, Worker},
 };
 use dunlin_certs::{Fingerprint, Live};
@@ -35,6 +37,7 @@ pub struct Server {
     draining: Arc<AtomicBool>,
     drain: Duration,
     _housekeeping: AbortOnDropHandle<()>,
+    _statistics: AbortOnDropHandle<()>,
 }
 
 /// Why a server could not start.
@@ -101,7 +104,10 @@ impl Builder {
         certificate: Arc<Live>,
         bind: impl FnOnce() -> Result<Listener, transport::BindError> + Send + 'static,
     ) -> Result<Server, Error> {
-        let Self { config, router } = self;
+        let Self { config, mut router } = self;
+        for name in statistics::OWN {
+            router.add(name.parse().expect("a legal pattern"), || Figures);
+        }
         let metrics = metrics::recorder();
         let node = Arc::new(node(&config, router));
         let admission = Admission::new(config.session.total, config.session.per_address);
@@ -117,6 +123,7 @@ impl Builder {
         let worker = Worker::start(0, Work { node: node.clone(), admission }, bind).await?;
         let watched = Watched::new(certificate.clone(), worker.address.port());
         let housekeeping = tokio::spawn(keep_house(node.clone(), watched));
+        let statistics = tokio::spawn(statistics::publish(node.clone()));
         Ok(Server {
             node,
             workers: vec![worker],
@@ -125,6 +132,7 @@ impl Builder {
             draining,
             drain: config.drain,
             _housekeeping: AbortOnDropHandle::new(housekeeping),
+            _statistics: AbortOnDropHandle::new(statistics),
         })
     }
 }
@@ -173,6 +181,7 @@ impl Server {
 }
 
 fn node(config: &Config, router: Router) -> Node {
+    let tally = Arc::<Tally>::default();
     // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
     let first_epoch = rand::random_range(1..1 << 52);
     Node {
@@ -180,11 +189,14 @@ fn node(config: &Config, router: Router) -> Node {
             hub: Hub::new(config.hub, encode, first_epoch),
             router,
             bounds: config.session,
+            tally: tally.clone(),
             memberships: TaskTracker::new(),
         },
-        registry: Registry::new(config.session),
+        registry: Registry::new(config.session, tally),
         drain: Drain::new(),
         idle_timeout: config.idle_timeout,
+        console: config.console.clone(),
+        history_limit: config.hub.memory,
     }
 }
 

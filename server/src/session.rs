@@ -11,14 +11,21 @@ use crate::{
         router::{Opening, Router},
     },
     config,
+    guard::Access,
+    tally::Tally,
 };
 use dunlin_hub::Hub;
-use dunlin_proto::{Code, Topic, frame::Refusal, frame::control::ClientId};
-use dunlin_transport::Connection;
+use dunlin_proto::{
+    Code, Topic,
+    frame::Refusal,
+    frame::control::{ClientId, Hello},
+};
+use dunlin_transport::{Connection, Kind};
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::task::TaskTracker;
@@ -31,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
+    pub(crate) tally: Arc<Tally>,
     /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
 }
@@ -40,32 +48,65 @@ pub(crate) struct Session {
     /// Public name, for logs.
     pub(crate) name: Arc<str>,
     pub(crate) ticket: Ticket,
+    /// Name and version of the client library.
+    pub(crate) agent: Box<str>,
     client: ClientId,
     place: Mutex<Place>,
     channels: Mutex<HashMap<Topic, mpsc::Sender<Attach>>>,
 }
 
 /// Where the session's client is.
-enum Place {
-    /// On this connection. The number tells an old connection's end from the present one's.
-    Connected { connection: Connection, generation: u64 },
+struct Place {
+    at: At,
+    /// How often the session was resumed. Tells an old connection's end from the present one's.
+    generation: u64,
+    /// When the client connected last.
+    connected: Instant,
+    /// What it may see of the server's own figures.
+    access: Access,
+}
+
+enum At {
+    /// On this connection.
+    Connection(Connection),
     /// Away since.
-    Parked { since: Instant, generation: u64 },
+    Away { since: Instant, last: Seen },
+}
+
+/// How a client is, or was, connected.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) transport: Kind,
+    pub(crate) address: SocketAddr,
+    /// Round trip time; `None` if it is not known.
+    pub(crate) rtt: Option<Duration>,
+}
+
+/// What there is to be seen of a session's client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Presence {
+    /// The connection, or the last one.
+    pub(crate) seen: Seen,
+    pub(crate) connected: Instant,
+    pub(crate) resumed: u64,
+    pub(crate) is_parked: bool,
 }
 
 /// Most joins of one topic that wait for its membership to take them: more than one only when a client repeats itself.
 const MAILBOX: usize = 4;
 
 impl Session {
-    fn new(name: Arc<str>, ticket: Ticket, client: ClientId, connection: Connection) -> Self {
-        let place = Mutex::new(Place::Connected { connection, generation: 0 });
-        Self { name, ticket, client, place, channels: Mutex::default() }
+    fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, connection: Connection, access: Access) -> Self {
+        let at = At::Connection(connection);
+        let place = Mutex::new(Place { at, generation: 0, connected: Instant::now(), access });
+        let (agent, client) = (hello.agent.as_str().into(), hello.client);
+        Self { name, ticket, agent, client, place, channels: Mutex::default() }
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
     pub(crate) async fn attach(&self, shared: &Shared, attach: Attach) {
         if let Some((attach, refusal)) = self.route(shared, attach) {
-            attach.refuse(refusal).await;
+            attach.refuse(&shared.tally, refusal).await;
         }
     }
 
@@ -86,9 +127,6 @@ impl Session {
             return Some((attach, Refusal::new(Code::CHANNEL_LIMIT)));
         }
         let topic = attach.join.topic.clone();
-        if topic.is_reserved() {
-            return Some((attach, Refusal::new(Code::FORBIDDEN)));
-        }
         let Some(route) = shared.router.route(&topic) else {
             return Some((attach, Refusal::new(Code::NO_CHANNEL)));
         };
@@ -98,6 +136,8 @@ impl Session {
             topic: topic.clone(),
             session: self.name.clone(),
             client: self.client,
+            access: self.place.lock().expect(UNPOISONED).access,
+            tally: shared.tally.clone(),
         };
         let bounds = &shared.bounds;
         let opening =
@@ -118,34 +158,68 @@ impl Session {
     }
 
     /// Moves the session to a new connection and cuts off the one it was on. Returns the new generation.
-    fn connect(&self, connection: Connection) -> u64 {
+    fn connect(&self, connection: Connection, access: Access) -> u64 {
         let mut place = self.place.lock().expect(UNPOISONED);
-        let generation = match &*place {
-            Place::Connected { connection: old, generation } => {
-                old.close(Code::SESSION_MOVED.0, "resumed on another connection");
-                generation + 1
-            }
-            Place::Parked { generation, .. } => generation + 1,
-        };
-        *place = Place::Connected { connection, generation };
+        if let At::Connection(old) = &place.at {
+            old.close(Code::SESSION_MOVED.0, "resumed on another connection");
+        }
+        let generation = place.generation + 1;
+        *place = Place { at: At::Connection(connection), generation, connected: Instant::now(), access };
         generation
     }
 
     /// The connection of this generation is gone. `false` if the session has moved on since.
     fn park(&self, ended: u64, now: Instant) -> bool {
         let mut place = self.place.lock().expect(UNPOISONED);
-        let current = matches!(&*place, Place::Connected { generation, .. } if *generation == ended);
-        if current {
-            *place = Place::Parked { since: now, generation: ended };
+        if place.generation != ended {
+            return false;
         }
-        current
+        let At::Connection(connection) = &place.at else { return false };
+        let last = Seen { rtt: None, ..Seen::on(connection) };
+        place.at = At::Away { since: now, last };
+        true
     }
 
     fn parked_since(&self) -> Option<Instant> {
-        match &*self.place.lock().expect(UNPOISONED) {
-            Place::Connected { .. } => None,
-            Place::Parked { since, .. } => Some(*since),
+        match self.place.lock().expect(UNPOISONED).at {
+            At::Connection(_) => None,
+            At::Away { since, .. } => Some(since),
         }
+    }
+
+    /// The client has presented another token.
+    fn allow(&self, access: Access) {
+        self.place.lock().expect(UNPOISONED).access = access;
+    }
+
+    /// What carries the session now; `None` while its client is away.
+    pub(crate) fn transport(&self) -> Option<Kind> {
+        match &self.place.lock().expect(UNPOISONED).at {
+            At::Connection(connection) => Some(connection.kind()),
+            At::Away { .. } => None,
+        }
+    }
+
+    /// When the client connected last.
+    pub(crate) fn connected(&self) -> Instant {
+        self.place.lock().expect(UNPOISONED).connected
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        let place = self.place.lock().expect(UNPOISONED);
+        let (seen, is_parked) = match &place.at {
+            At::Connection(connection) => (Seen::on(connection), false),
+            At::Away { last, .. } => (*last, true),
+        };
+        Presence { seen, connected: place.connected, resumed: place.generation, is_parked }
+    }
+}
+
+impl Seen {
+    fn on(connection: &Connection) -> Self {
+        // Zero is what a connection says that has not measured it.
+        let rtt = Some(connection.stats().rtt).filter(|rtt| !rtt.is_zero());
+        Self { transport: connection.kind(), address: connection.remote_address(), rtt }
     }
 }
 

@@ -143,19 +143,19 @@ async fn admit(work: Work, incoming: Incoming) {
     };
     match permit {
         Ok(permit) => serve(work, connection, permit).await,
-        Err(code) => refuse(&connection, code).await,
+        Err(code) => refuse(&work.node, &connection, code).await,
     }
 }
 
 async fn serve(work: Work, connection: Connection, _permit: Permit) {
-    counter!("dunlin_connections_total", "transport" => connection.kind().to_string()).increment(1);
+    work.node.shared.tally.connected(connection.kind());
     connection::serve(work.node, connection).await;
 }
 
-async fn refuse(connection: &Connection, code: Code) {
+async fn refuse(node: &Node, connection: &Connection, code: Code) {
     // Within the handshake a close cannot carry a code (RFC 9000, 10.2.3).
     let _ = connection.handshake_complete().await;
-    counter!("dunlin_refusals_total", "code" => code.name()).increment(1);
+    node.shared.tally.refused(code);
     tracing::info!(peer = %connection.remote_address(), %code, "refused");
     connection.close(code.0, code.row().map_or("", |row| row.meaning));
 }

@@ -22,6 +22,17 @@ pub enum Over {
     Memory,
 }
 
+impl Over {
+    /// The transport's name in logs, metrics and figures.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Memory => "memory",
+        }
+    }
+}
+
 /// A running server with a data directory of its own.
 pub struct Running {
     server: Server,

@@ -23,7 +23,7 @@ over_every_transport!(
     a_hello_that_never_comes_is_cut_off,
     a_join_waits_for_the_hello_it_overtook,
     an_illegal_topic_is_refused,
-    a_reserved_topic_is_forbidden,
+    a_reserved_topic_that_nothing_serves_is_refused,
     a_push_before_the_join_is_refused,
     garbage_on_a_channel_ends_that_channel_only,
     an_oversized_frame_ends_that_channel_only,
@@ -179,8 +179,8 @@ async fn an_illegal_topic_is_refused(over: Over) {
     refused_join(over, &[], &b"\0\0\0\x06\x92\x10\xa3a b"[..], Code::ILLEGAL_TOPIC).await;
 }
 
-async fn a_reserved_topic_is_forbidden(over: Over) {
-    refused_join(over, &[], channel::FromClient::Join(join("$server/x")).encode(), Code::FORBIDDEN).await;
+async fn a_reserved_topic_that_nothing_serves_is_refused(over: Over) {
+    refused_join(over, &[], channel::FromClient::Join(join("$server/x")).encode(), Code::NO_CHANNEL).await;
 }
 
 async fn a_push_before_the_join_is_refused(over: Over) {

@@ -1,7 +1,7 @@
 //! What a channel knows and can do.
 
 use super::Push;
-use crate::clock;
+use crate::{clock, guard::Access, tally::Tally};
 use dunlin_hub::{Hub, Message, MessageId, PublishError, Published};
 use dunlin_proto::{Topic, frame::control::ClientId};
 use std::sync::Arc;
@@ -12,6 +12,8 @@ pub struct Context {
     pub(crate) topic: Topic,
     pub(crate) session: Arc<str>,
     pub(crate) client: ClientId,
+    pub(crate) access: Access,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Context {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock,
     frames::{FrameError, Frames},
+    tally::Tally,
 };
 use bytes::Bytes;
 use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError};
@@ -40,9 +41,10 @@ pub(crate) struct Attach {
 
 impl Attach {
     /// Answers the join with a refusal and ends the stream. A slow client is not waited for.
-    pub(crate) async fn refuse(self, refusal: Refusal) {
+    pub(crate) async fn refuse(self, tally: &Tally, refusal: Refusal) {
         let Self { send, mut frames, .. } = self;
-        refuse(send, FromServer::Refused(refusal.clone()).encode(), &refusal).await;
+        tally.refused(refusal.code);
+        farewell(send, FromServer::Refused(refusal.clone()).encode(), &refusal).await;
         frames.stop(refusal.code);
     }
 }
@@ -50,8 +52,8 @@ impl Attach {
 /// How long a client may take to read the last frames of a stream that ends.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-pub(crate) async fn refuse(mut send: SendStream, frame: Bytes, refusal: &Refusal) {
-    count(refusal);
+/// Writes the last frame of a stream that is refused, and ends it.
+pub(crate) async fn farewell(mut send: SendStream, frame: Bytes, refusal: &Refusal) {
     match tokio::time::timeout(FAREWELL, send.write(frame)).await {
         Ok(Ok(())) => send.finish(),
         _ => send.reset(refusal.code.0),
@@ -74,18 +76,18 @@ pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Ope
             Membership { channel, context, mailbox, linger, limits, held: None }.run(first, reply).await;
         }
         Err(refusal) => {
-            first.refuse(refusal).await;
-            turn_away(mailbox).await;
+            first.refuse(&context.tally, refusal).await;
+            turn_away(mailbox, &context.tally).await;
         }
     }
     gauge!("dunlin_channels").decrement(1);
 }
 
 /// Ends the mailbox. Who has joined too late for this membership is to try again, and then begins another.
-async fn turn_away(mut mailbox: mpsc::Receiver<Attach>) {
+async fn turn_away(mut mailbox: mpsc::Receiver<Attach>, tally: &Tally) {
     mailbox.close();
     while let Some(late) = mailbox.recv().await {
-        late.refuse(Refusal::because(Code::UNAVAILABLE, "the membership was just ending")).await;
+        late.refuse(tally, Refusal::because(Code::UNAVAILABLE, "the membership was just ending")).await;
     }
 }
 
@@ -96,10 +98,6 @@ async fn contain<T>(topic: &Topic, session: &str, code: impl Future<Output = T>)
         counter!("dunlin_channel_panics_total").increment(1);
         Refusal::new(Code::CHANNEL_FAILED)
     })
-}
-
-fn count(refusal: &Refusal) {
-    counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
 }
 
 /// What a membership runs with for its whole life.
@@ -143,8 +141,8 @@ impl Next {
         }
     }
 
-    fn violation(refusal: Refusal) -> Self {
-        count(&refusal);
+    fn violation(tally: &Tally, refusal: Refusal) -> Self {
+        tally.refused(refusal.code);
         Self::Over(End::Violation, Some(refusal))
     }
 }
@@ -156,10 +154,10 @@ impl<C: Channel> Membership<C> {
         let mut attached = None;
         let served = contain(&topic, &session, self.serve(first, reply, &mut attached)).await;
         let (why, refusal) = served.unwrap_or_else(|failed| {
-            count(&failed);
+            self.context.tally.refused(failed.code);
             (End::Failed, Some(failed))
         });
-        turn_away(self.mailbox).await;
+        turn_away(self.mailbox, &self.context.tally).await;
         if let Some(attached) = attached {
             attached.close(refusal).await;
         }
@@ -218,7 +216,7 @@ impl<C: Channel> Membership<C> {
                     SubscribeError::TopicLimit => Code::TOPIC_LIMIT,
                     _ => Code::UNAVAILABLE,
                 };
-                attach.refuse(Refusal::because(code, &error.to_string())).await;
+                attach.refuse(&self.context.tally, Refusal::because(code, &error.to_string())).await;
                 return None;
             }
         };
@@ -229,7 +227,7 @@ impl<C: Channel> Membership<C> {
             _ => Start::Recovered,
         };
         let joined = Joined { position: cursor.position(), start, applied: applied.last(), reply };
-        counter!("dunlin_joins_total", "start" => start_name(start)).increment(1);
+        self.context.tally.joined(start);
         let (outbox, frames) = mpsc::channel(OUTBOX);
         outbox.try_send(FromServer::Joined(joined).encode()).expect("the outbox is new and has room");
         attach.send.set_priority(i32::from(attach.join.priority) - 128);
@@ -277,14 +275,6 @@ fn replace(attached: &mut Option<Attached>, refusal: Option<Refusal>) {
     }
 }
 
-fn start_name(start: Start) -> &'static str {
-    match start {
-        Start::Live => "live",
-        Start::Recovered => "recovered",
-        Start::Lost => "lost",
-    }
-}
-
 impl Attached {
     /// Handles what the member sends, until the stream ends or another takes its place.
     async fn serve<C: Channel>(
@@ -306,13 +296,13 @@ impl Attached {
             let reply = match frame {
                 Ok(Some(frame)) => match self.handle(channel, context, applied, &frame).await {
                     Ok(reply) => reply,
-                    Err(refusal) => return Next::violation(refusal),
+                    Err(refusal) => return Next::violation(&context.tally, refusal),
                 },
                 Ok(None) => return Next::Over(End::Left, None),
                 Err(FrameError::Stream(ReadError::Reset(_))) => return Next::Over(End::Left, None),
                 Err(error) => match error.code() {
                     Some(code) => {
-                        return Next::violation(Refusal::because(code, &error.to_string()));
+                        return Next::violation(&context.tally, Refusal::because(code, &error.to_string()));
                     }
                     None => return Next::Detached,
                 },
@@ -364,7 +354,7 @@ impl Attached {
         let frame = match answer {
             Ok(payload) => reply(reference, Code::OK, payload),
             Err(refusal) => {
-                count(&refusal);
+                context.tally.refused(refusal.code);
                 reply(reference, refusal.code, refusal.message.into())
             }
         };

@@ -13,6 +13,8 @@ pub struct Key {
     pub legal: &'static str,
     /// Bounds for counts, bytes and milliseconds.
     pub(super) range: RangeInclusive<u64>,
+    /// Whether the value is nobody's business: it is never shown.
+    pub(super) secret: bool,
     /// What it does and what it costs.
     pub doc: &'static str,
 }
@@ -44,12 +46,12 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 }
 
 const fn text(name: &'static str, default: &'static str, legal: &'static str, doc: &'static str) -> Key {
-    Key { name, default, legal, range: 0..=u64::MAX, doc }
+    Key { name, default, legal, range: 0..=u64::MAX, secret: false, doc }
 }
 
 macro_rules! ranged {
     ($name:literal, $default:literal, $range:expr, $legal:literal, $doc:literal) => {
-        Key { name: $name, default: $default, legal: $legal, range: $range, doc: $doc }
+        Key { name: $name, default: $default, legal: $legal, range: $range, secret: false, doc: $doc }
     };
 }
 
@@ -66,7 +68,19 @@ pub const KEYS: &[Key] = &[
         "http",
         "127.0.0.1:4480",
         "an address and port, or off",
-        "Plain HTTP for /healthz and /metrics; keep it on loopback.",
+        "Plain HTTP for /healthz, /metrics, the console and plain WebSocket; keep it on loopback.",
+    ),
+    text(
+        "tcp",
+        "",
+        "an address and port, or off",
+        "HTTP and WebSocket over TLS, for networks that block UDP; the address of `listen` if not set.",
+    ),
+    text(
+        "origins",
+        "",
+        "a list of origins such as https://app.example, https://*.app.example or *",
+        "Web pages that may connect, comma separated; always welcome are pages of the same host.",
     ),
     text(
         "data_dir",
@@ -89,6 +103,21 @@ pub const KEYS: &[Key] = &[
         "a list of names",
         "More names and addresses for the development certificate, comma separated.",
     ),
+    text(
+        "console.mode",
+        "auto",
+        "auto, on or off",
+        "The page at / and the topics $server/…; auto: with a development certificate and `http` on loopback only.",
+    ),
+    Key {
+        secret: true,
+        ..text(
+            "console.token",
+            "",
+            "a secret of at least 16 characters",
+            "Who wants to see the console's figures must have this token; needed for mode = \"on\".",
+        )
+    },
     ranged!(
         "session.linger",
         "2m",

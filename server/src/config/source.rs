@@ -103,7 +103,9 @@ impl Sources {
             }
             let (value, source) = self.get(key);
             out += &format!("# {}\n", key.doc);
-            if value.is_empty() {
+            if key.secret && !value.is_empty() {
+                out += &format!("# {name} = …   # set, {source}\n");
+            } else if value.is_empty() {
                 out += &format!("# {name} = \"\"   # not set\n");
             } else {
                 out += &format!("{name} = {}   # {source}\n", toml::Value::String(value));
@@ -134,8 +136,11 @@ fn plain(value: toml::Value) -> String {
 }
 
 fn hint(name: &str) -> String {
-    let similar =
-        |key: &&Key| strsim::levenshtein(name, key.name) <= 2 || key.name.ends_with(&format!(".{name}"));
+    let similar = |key: &&Key| {
+        strsim::levenshtein(name, key.name) <= 2
+            || key.name.ends_with(&format!(".{name}"))
+            || key.name.starts_with(&format!("{name}."))
+    };
     match KEYS.iter().find(similar) {
         Some(key) => format!("no such key; did you mean `{}`?", key.name),
         None => "no such key".into(),

@@ -6,9 +6,12 @@ use super::{
     registry::{Opened, Registry},
 };
 use crate::{
+    AGENT,
     channel::membership::{self, Attach},
+    config::Console,
     drain::Drain,
     frames::{Frames, Room},
+    guard::Access,
 };
 use dunlin_proto::{
     Code,
@@ -42,6 +45,10 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     pub(crate) drain: Drain,
     pub(crate) idle_timeout: std::time::Duration,
+    /// Who may see what the server tells about itself.
+    pub(crate) console: Console,
+    /// Most bytes in all topic logs.
+    pub(crate) history_limit: usize,
 }
 
 /// How a connection ended.
@@ -54,8 +61,9 @@ enum Ending {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
-    let Some(greeted) = handshake::greet(&connection, node.shared.bounds.deadline).await else { return };
-    let opened = node.registry.open(&greeted.hello, &connection);
+    let Some(greeted) = handshake::greet(&node.shared, &connection).await else { return };
+    let access = access(&node, &connection, greeted.hello.token.as_deref());
+    let opened = node.registry.open(&greeted.hello, &connection, access);
     let Opened { session, generation, resumed } = &opened;
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
@@ -141,7 +149,7 @@ impl Served<'_> {
             linger_ms: millis(bounds.linger),
             idle_ms: millis(self.node.idle_timeout),
             limits: bounds.limits,
-            agent: concat!("dunlin-server/", env!("CARGO_PKG_VERSION")).into(),
+            agent: AGENT.into(),
         }
     }
 
@@ -152,8 +160,11 @@ impl Served<'_> {
     ) -> Result<Option<FromServer>, Refusal> {
         match frame {
             Ok(FromClient::Ping { n }) => return Ok(Some(FromServer::Pong { n })),
-            // There is nothing to check tokens against yet, so any is as good as none.
-            Ok(FromClient::Refresh { .. }) => return Ok(Some(FromServer::Refreshed { expires_in_ms: None })),
+            // Only the console asks for a token; for everything else any is as good as none.
+            Ok(FromClient::Refresh { token }) => {
+                self.opened.session.allow(access(self.node, self.connection, Some(&token)));
+                return Ok(Some(FromServer::Refreshed { expires_in_ms: None }));
+            }
             Ok(FromClient::Pause) => self.paused.send_replace(true),
             Ok(FromClient::Resume) => self.paused.send_replace(false),
             Ok(FromClient::Goodbye { .. }) => return Err(Refusal::because(Code::OK, "goodbye")),
@@ -178,7 +189,7 @@ impl Served<'_> {
         if refusal.code == Code::OK {
             self.connection.close(Code::OK.0, &refusal.message);
         } else {
-            handshake::close(self.connection, &refusal);
+            handshake::close(&self.node.shared.tally, self.connection, &refusal);
         }
         Ending::Closed
     }
@@ -191,6 +202,7 @@ impl Served<'_> {
             Ok(written) => written.map_err(drop),
             Err(_) => {
                 handshake::close(
+                    &self.node.shared.tally,
                     self.connection,
                     &Refusal::because(Code::DEADLINE, "the control stream is not read"),
                 );
@@ -229,6 +241,10 @@ impl Served<'_> {
     }
 }
 
+fn access(node: &Node, connection: &Connection, token: Option<&str>) -> Access {
+    Access::of(&node.console, connection.remote_address().ip(), token)
+}
+
 /// Longest frame that a client may send on a channel.
 fn longest(node: &Node) -> usize {
     node.shared.bounds.limits.frame().max(MAX_CONTROL_FRAME)
@@ -260,6 +276,7 @@ async fn open(
         },
     };
     counter!("dunlin_streams_refused_total").increment(1);
-    membership::refuse(send, ChannelFrame::Refused(refusal.clone()).encode(), &refusal).await;
+    node.shared.tally.refused(refusal.code);
+    membership::farewell(send, ChannelFrame::Refused(refusal.clone()).encode(), &refusal).await;
     frames.stop(refusal.code);
 }

@@ -1,6 +1,10 @@
 //! The first frames of a connection: `Hello`, and the answer to it.
 
-use crate::frames::{FrameError, Frames, Room};
+use super::Shared;
+use crate::{
+    frames::{FrameError, Frames, Room},
+    tally::Tally,
+};
 use dunlin_proto::{
     Code,
     frame::{
@@ -10,7 +14,6 @@ use dunlin_proto::{
     limits, version,
 };
 use dunlin_transport::{Connection, SendStream};
-use metrics::counter;
 use std::time::Duration;
 
 /// The control stream of a connection whose `Hello` can be accepted.
@@ -22,12 +25,13 @@ pub(crate) struct Greeted {
 }
 
 /// Reads the `Hello`. Refuses what is not one, closes the connection and returns `None`.
-pub(crate) async fn greet(connection: &Connection, deadline: Duration) -> Option<Greeted> {
+pub(crate) async fn greet(shared: &Shared, connection: &Connection) -> Option<Greeted> {
+    let deadline = shared.bounds.deadline;
     let (send, recv) = match tokio::time::timeout(deadline, connection.accept_bi()).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(_)) => return None,
         Err(_) => {
-            close(connection, &Refusal::because(Code::DEADLINE, "no Hello"));
+            close(&shared.tally, connection, &Refusal::because(Code::DEADLINE, "no Hello"));
             return None;
         }
     };
@@ -36,14 +40,14 @@ pub(crate) async fn greet(connection: &Connection, deadline: Duration) -> Option
     match read(&mut frames).await {
         Ok((hello, version)) => Some(Greeted { send, frames, hello, version }),
         Err(Some(refusal)) => {
-            refuse(connection, send, refusal).await;
+            refuse(&shared.tally, connection, send, refusal).await;
             None
         }
         Err(None) => {
             // Or it was the connection that ended, and not just its first stream.
             if connection.close_reason().is_none() {
                 let refusal = Refusal::because(Code::HELLO_EXPECTED, "the control stream ended before Hello");
-                close(connection, &refusal);
+                close(&shared.tally, connection, &refusal);
             }
             None
         }
@@ -75,10 +79,10 @@ async fn read(frames: &mut Frames) -> Result<(Hello, u32), Option<Refusal>> {
 }
 
 /// Says no on the control stream, gives the words a moment to arrive, and closes the connection.
-pub(crate) async fn refuse(connection: &Connection, mut send: SendStream, refusal: Refusal) {
+async fn refuse(tally: &Tally, connection: &Connection, mut send: SendStream, refusal: Refusal) {
     let frame = FromServer::Refused(refusal.clone()).encode();
     farewell(&mut send, frame).await;
-    close(connection, &refusal);
+    close(tally, connection, &refusal);
 }
 
 /// Sends the last frame of a control stream and waits for it to arrive, within reason.
@@ -94,8 +98,8 @@ pub(crate) async fn farewell(send: &mut SendStream, frame: bytes::Bytes) {
 }
 
 /// Closes the connection with the refusal's code.
-pub(crate) fn close(connection: &Connection, refusal: &Refusal) {
-    counter!("dunlin_refusals_total", "code" => refusal.code.name()).increment(1);
+pub(crate) fn close(tally: &Tally, connection: &Connection, refusal: &Refusal) {
+    tally.refused(refusal.code);
     tracing::info!(peer = %connection.remote_address(), code = %refusal.code, reason = refusal.message, "refused");
     connection.close(refusal.code.0, &refusal.message);
 }

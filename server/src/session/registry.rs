@@ -1,9 +1,9 @@
 //! All sessions of the node, connected and parked.
 
 use super::{Session, Ticket, UNPOISONED};
-use crate::config;
+use crate::{config, guard::Access, tally::Tally};
 use dunlin_proto::frame::control::Hello;
-use dunlin_transport::Connection;
+use dunlin_transport::{Connection, Kind};
 use metrics::{counter, gauge};
 use std::{
     collections::HashMap,
@@ -14,6 +14,7 @@ use std::{
 /// Sessions by their ticket.
 pub(crate) struct Registry {
     bounds: config::Session,
+    tally: Arc<Tally>,
     sessions: Mutex<HashMap<Ticket, Arc<Session>>>,
 }
 
@@ -26,25 +27,26 @@ pub(crate) struct Opened {
 }
 
 impl Registry {
-    pub(crate) fn new(bounds: config::Session) -> Self {
-        Self { bounds, sessions: Mutex::default() }
+    pub(crate) fn new(bounds: config::Session, tally: Arc<Tally>) -> Self {
+        Self { bounds, tally, sessions: Mutex::default() }
     }
 
     /// Resumes the session that the hello asks for, or else begins a new one.
-    pub(crate) fn open(&self, hello: &Hello, connection: &Connection) -> Opened {
+    pub(crate) fn open(&self, hello: &Hello, connection: &Connection, access: Access) -> Opened {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
         let held = ticket.and_then(|ticket| sessions.get(&ticket)).filter(|held| held.client == hello.client);
         if let Some(session) = held {
-            let generation = session.connect(connection.clone());
-            counter!("dunlin_sessions_resumed_total").increment(1);
+            let generation = session.connect(connection.clone(), access);
+            self.tally.resumed();
             return Opened { session: session.clone(), generation, resumed: true };
         }
         let ticket: Ticket = rand::random();
         let name = format!("{:016x}", rand::random::<u64>());
-        let session = Arc::new(Session::new(name.into(), ticket, hello.client, connection.clone()));
+        let session = Session::new(name.into(), ticket, hello, connection.clone(), access);
+        let session = Arc::new(session);
         sessions.insert(ticket, session.clone());
-        counter!("dunlin_sessions_opened_total").increment(1);
+        self.tally.opened();
         gauge!("dunlin_sessions").set(sessions.len() as f64);
         Opened { session, generation: 0, resumed: false }
     }
@@ -89,8 +91,21 @@ impl Registry {
                 counter!("dunlin_sessions_ended_parked_total", "why" => why).increment(1);
             }
         }
+        let mut carried = HashMap::new();
+        for kind in sessions.values().filter_map(|session| session.transport()) {
+            *carried.entry(kind).or_insert(0_u32) += 1;
+        }
+        for kind in [Kind::Quic, Kind::WebTransport, Kind::WebSocket, Kind::Memory] {
+            let carried = carried.get(&kind).copied().unwrap_or(0);
+            gauge!("dunlin_sessions_connected", "transport" => kind.to_string()).set(carried);
+        }
         gauge!("dunlin_sessions").set(sessions.len() as f64);
         gauge!("dunlin_sessions_parked").set((parked.len() - ended) as f64);
+    }
+
+    /// All sessions of this moment.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.sessions.lock().expect(UNPOISONED).values().cloned().collect()
     }
 
     /// Ends all sessions, at shutdown.

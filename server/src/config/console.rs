@@ -1,0 +1,155 @@
+//! Whether there is a console, and for whom.
+
+use super::{Check, Mistake, key};
+use dunlin_certs::Source;
+use std::{fmt, net::SocketAddr};
+use subtle::ConstantTimeEq;
+
+/// Who may see the console: its page, and the figures in the topics `$server/…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Console {
+    /// Nobody: it is not there.
+    Off,
+    /// Everybody on this machine.
+    Local,
+    /// Everybody may load the page; the figures are for those who have the token.
+    Token(Token),
+}
+
+/// A secret that is given to a few. It is shown to nobody, not even in logs.
+#[derive(Clone)]
+pub struct Token(Box<str>);
+
+/// Shortest token in characters.
+const MIN_LEN: usize = 16;
+
+impl Token {
+    /// Takes a secret of at least 16 characters.
+    #[must_use]
+    pub fn new(secret: &str) -> Option<Self> {
+        (secret.chars().count() >= MIN_LEN).then(|| Self(secret.into()))
+    }
+
+    /// Whether this is the token. How long the answer takes tells nothing but the token's length.
+    #[must_use]
+    pub fn is(&self, presented: &str) -> bool {
+        self.0.as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+
+impl Eq for Token {}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Auto,
+    On,
+    Off,
+}
+
+impl Check<'_> {
+    pub(super) fn console(&mut self, certificate: &Source, http: Option<SocketAddr>) -> Console {
+        let mode = self.read("console.mode", |text| match text {
+            "auto" => Some(Mode::Auto),
+            "on" => Some(Mode::On),
+            "off" => Some(Mode::Off),
+            _ => None,
+        });
+        let token = self.read("console.token", |text| match text {
+            "" => Some(None),
+            secret => Token::new(secret).map(Some),
+        });
+        let at_home = matches!(certificate, Source::Development { .. })
+            && http.is_some_and(|address| address.ip().is_loopback());
+        match (mode, token) {
+            (Mode::On, Some(token)) => Console::Token(token),
+            (Mode::Auto, Some(token)) if at_home => Console::Token(token),
+            (Mode::Auto, None) if at_home => Console::Local,
+            (Mode::On, None) => {
+                let (_, source) = self.sources.get(key::find("console.mode").expect("a key of the table"));
+                let text = "needs console.token beside it".into();
+                self.mistakes.push(Mistake { key: "console.mode".into(), source, text });
+                Console::Off
+            }
+            (Mode::Off | Mode::Auto, _) => Console::Off,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, config::Sources};
+
+    const SECRET: &str = "open sesame, open";
+
+    fn check(values: &[(&str, &str)]) -> Result<Console, String> {
+        let mut sources = Sources::default();
+        for (key, value) in values {
+            sources.flag(key, (*value).into());
+        }
+        Config::check(&sources).map(|config| config.console).map_err(|mistakes| mistakes.to_string())
+    }
+
+    fn with_token() -> Console {
+        Console::Token(Token::new(SECRET).unwrap())
+    }
+
+    #[test]
+    fn by_itself_it_is_there_at_home_only() {
+        let files = [("tls.cert", "a.pem"), ("tls.key", "a.key")];
+        assert_eq!(check(&[]).unwrap(), Console::Local);
+        assert_eq!(check(&[("console.token", SECRET)]).unwrap(), with_token());
+        assert_eq!(check(&[("http", "0.0.0.0:4480")]).unwrap(), Console::Off);
+        assert_eq!(check(&[("http", "off")]).unwrap(), Console::Off);
+        assert_eq!(check(&[files[0], files[1], ("console.token", SECRET)]).unwrap(), Console::Off);
+    }
+
+    #[test]
+    fn elsewhere_it_is_on_with_a_token() {
+        let abroad = [("tls.cert", "a.pem"), ("tls.key", "a.key"), ("console.mode", "on")];
+        assert_eq!(
+            check(&[abroad[0], abroad[1], abroad[2], ("console.token", SECRET)]).unwrap(),
+            with_token()
+        );
+        assert!(
+            check(&abroad)
+                .unwrap_err()
+                .contains("console.mode (command line): needs console.token beside it")
+        );
+        assert_eq!(check(&[("console.mode", "off"), ("console.token", SECRET)]).unwrap(), Console::Off);
+    }
+
+    #[test]
+    fn a_token_is_never_shown() {
+        let short = check(&[("console.token", "hush")]).unwrap_err();
+        assert!(
+            short.contains("console.token (command line): what is given is not a secret of at least 16"),
+            "{short}"
+        );
+        assert!(!format!("{:?}", with_token()).contains("sesame"));
+        let mut sources = Sources::default();
+        sources.flag("console.token", SECRET.into());
+        let shown = sources.to_toml();
+        assert!(shown.contains("# token = …   # set, command line") && !shown.contains("sesame"), "{shown}");
+        assert!(Sources::default().file("shown.toml".into(), &shown).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_that_and_no_other() {
+        let token = Token::new(SECRET).unwrap();
+        assert!(token.is(SECRET));
+        assert!(!token.is("open sesame, opem") && !token.is("") && !token.is("open sesame, open!"));
+    }
+}
