@@ -21,9 +21,12 @@ pub(crate) struct Cli {
     /// UDP address for clients [default: 127.0.0.1:4433]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Plain HTTP for health and metrics, or "off" [default: 127.0.0.1:4480]
+    /// Plain HTTP for health, metrics and the console, or "off" [default: 127.0.0.1:4480]
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<String>,
+    /// HTTP and WebSocket over TLS, or "off" [default: as --listen, over TCP]
+    #[arg(long, value_name = "ADDR:PORT")]
+    tcp: Option<String>,
     /// Where the development certificate and lasting keys are kept
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -68,7 +71,12 @@ impl Cli {
             sources.file(name.clone(), &text).map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
         }
         sources.environment(std::env::vars());
-        let flags = [("listen", &self.listen), ("http", &self.http), ("data_dir", &self.data_dir)];
+        let flags = [
+            ("listen", &self.listen),
+            ("http", &self.http),
+            ("tcp", &self.tcp),
+            ("data_dir", &self.data_dir),
+        ];
         for (key, value) in flags {
             if let Some(value) = value {
                 sources.flag(key, value.clone());

@@ -1,58 +1,86 @@
-//! Plain HTTP for the machine's own: health and metrics.
+//! HTTP: health and metrics for machines, the way in for browsers, and the console.
+//!
+//! | path | plain | TLS, HTTP/3 | |
+//! |---|---|---|---|
+//! | `/healthz` | yes | yes | 200 while the server takes sessions, 503 otherwise |
+//! | `/metrics` | yes | no | Prometheus' text format |
+//! | `/v1/connect` | yes | yes | how browsers reach the server (`connect.rs`) |
+//! | `/` and below | yes | yes | the console (`page.rs`) |
+//! | `/dunlin` | yes | yes | sessions, served by the transport |
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-use metrics_exporter_prometheus::PrometheusHandle;
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+mod connect;
+mod page;
+
+use crate::{
+    config::Console,
+    health::{self, Health},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::task::AbortOnDropHandle;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri},
+    routing::get,
+};
+use dunlin_certs::Live;
+use dunlin_transport::Origins;
+use metrics_exporter_prometheus::PrometheusHandle;
+pub(crate) use page::is_built;
+use std::sync::{Arc, OnceLock};
 
-/// The HTTP server; it ends when this is dropped.
-pub(crate) struct Http {
-    pub(crate) address: SocketAddr,
-    _task: AbortOnDropHandle<()>,
+/// What answers are made of.
+pub(crate) struct Facts {
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) certificate: Arc<Live>,
+    pub(crate) origins: Origins,
+    pub(crate) console: Console,
+    /// Known as soon as all sockets are bound, which is before the first request is read.
+    pub(crate) ports: OnceLock<Ports>,
 }
 
-#[derive(Clone)]
-struct Facts {
-    draining: Arc<AtomicBool>,
-    metrics: PrometheusHandle,
+/// Where browsers find what; `None` where there is nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ports {
+    /// UDP.
+    pub(crate) udp: Option<u16>,
+    /// TCP with TLS.
+    pub(crate) tcp: Option<u16>,
+    /// Plain TCP.
+    pub(crate) plain: Option<u16>,
 }
 
-/// Serves `GET /healthz` (200, or 503 while draining) and `GET /metrics` (Prometheus text format).
-pub(crate) async fn serve(
-    address: SocketAddr,
-    draining: Arc<AtomicBool>,
-    metrics: PrometheusHandle,
-) -> std::io::Result<Http> {
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    let router = Router::new()
+/// What is served on the plain port, which is the machine's own.
+pub(crate) fn plain(facts: &Arc<Facts>) -> Router {
+    everywhere(facts).merge(Router::new().route("/metrics", get(render)).with_state(facts.clone()))
+}
+
+/// What is served to the world: over TLS and over HTTP/3.
+pub(crate) fn public(facts: &Arc<Facts>) -> Router {
+    everywhere(facts)
+}
+
+fn everywhere(facts: &Arc<Facts>) -> Router {
+    Router::new()
         .route("/healthz", get(health))
-        .route("/metrics", get(render))
-        .with_state(Facts { draining, metrics });
-    let task: JoinHandle<()> = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "http server ended");
-        }
-    });
-    Ok(Http { address, _task: AbortOnDropHandle::new(task) })
+        .with_state(facts.clone())
+        .merge(connect::router(facts))
+        .merge(page::router(&facts.console))
+        .fallback(unknown)
 }
 
-async fn health(State(facts): State<Facts>) -> (StatusCode, &'static str) {
-    if facts.draining.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ok\n")
+async fn health(State(facts): State<Arc<Facts>>) -> (StatusCode, &'static str) {
+    match facts.health.state() {
+        health::State::Serving => (StatusCode::OK, "ok\n"),
+        health::State::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        health::State::Failed => (StatusCode::SERVICE_UNAVAILABLE, "failed\n"),
     }
 }
 
-async fn render(State(facts): State<Facts>) -> String {
+async fn render(State(facts): State<Arc<Facts>>) -> String {
     facts.metrics.run_upkeep();
     facts.metrics.render()
+}
+
+async fn unknown(uri: Uri) -> (StatusCode, String) {
+    (StatusCode::NOT_FOUND, format!("there is nothing at {}\n", uri.path()))
 }

@@ -19,17 +19,19 @@ pub mod config;
 mod drain;
 mod frames;
 mod guard;
+mod health;
 mod http;
 mod metrics;
 mod server;
 mod session;
+mod sockets;
 mod statistics;
 mod tally;
 mod worker;
 
 pub use config::Config;
 
-pub use server::{Builder, Error, Server};
+pub use server::{Builder, Error, Page, Server};
 pub use worker::StartError;
 
 /// Name and version, as clients are told.

@@ -5,8 +5,9 @@ mod logging;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use dunlin_server::{Config, Server};
-use std::process::ExitCode;
+use dunlin_server::{Config, Page, Server};
+use dunlin_transport::PATH;
+use std::{net::SocketAddr, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A configuration that is wrong, as in sysexits.h.
@@ -106,6 +107,11 @@ impl Stop {
     }
 }
 
+/// A loopback address by the name that people know; browsers trust both alike.
+fn by_name(address: SocketAddr) -> String {
+    if address.ip().is_loopback() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
 /// The first thing a newcomer sees.
 fn greet(server: &Server) {
     let address = server.address();
@@ -124,6 +130,14 @@ fn greet(server: &Server) {
     }
     if let Some(http) = server.http_address() {
         tracing::info!("http://{http}/healthz and /metrics");
+        match server.console() {
+            Page::Served => tracing::info!("console: http://{}/", by_name(http)),
+            Page::Absent => tracing::warn!("console: not in this build; http://{}/ says why", by_name(http)),
+            Page::Off => {}
+        }
+    }
+    if let Some(tcp) = server.tcp_address() {
+        tracing::info!("browsers: https://{tcp}{PATH}, wss://{tcp}{PATH}");
     }
     tracing::info!(sha256 = %certificate.fingerprint(), "serving dunlin://{address}");
 }

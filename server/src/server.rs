@@ -5,11 +5,13 @@ use crate::{
     certificate::Watched,
     channel::{Channel, PubSub, router::Router},
     clock,
-    config::Config,
+    config::{Config, Console},
     drain::Drain,
-    http::{self, Http},
+    health::{self, Health},
+    http::{self, Facts},
     metrics,
     session::{Shared, connection::Node, registry::Registry},
+    sockets::{Bound, Http},
     statistics::{self, Figures},
     tally::Tally,
     worker::{StartError, Work, Worker},
@@ -17,13 +19,10 @@ use crate::{
 use dunlin_certs::{Fingerprint, Live};
 use dunlin_hub::{Hub, Message};
 use dunlin_proto::{Pattern, Position, frame::channel::encode_event};
-use dunlin_transport::{self as transport, Keys, Listener};
+use dunlin_transport::{self as transport, HttpConfig, Keys, Listener};
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime},
 };
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -32,12 +31,25 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 pub struct Server {
     node: Arc<Node>,
     workers: Vec<Worker>,
-    http: Option<Http>,
     certificate: Arc<Live>,
-    draining: Arc<AtomicBool>,
+    health: Arc<Health>,
     drain: Duration,
     _housekeeping: AbortOnDropHandle<()>,
     _statistics: AbortOnDropHandle<()>,
+}
+
+/// Connections beyond those that are admitted: they are told so, with a code.
+const SPARE_CONNECTIONS: usize = 1000;
+
+/// What there is at `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The console.
+    Served,
+    /// A word about why it is missing from this build.
+    Absent,
+    /// Nothing: the console is off.
+    Off,
 }
 
 /// Why a server could not start.
@@ -49,12 +61,9 @@ pub enum Error {
     /// The keys in the data directory cannot be had.
     #[error("data directory: {0}")]
     Keys(#[from] transport::KeyError),
-    /// The UDP side cannot start.
+    /// The network side cannot start.
     #[error(transparent)]
     Worker(#[from] StartError),
-    /// The HTTP side cannot start.
-    #[error("cannot serve HTTP on {0}: {1}; choose another address with --http, or none with --http off")]
-    Http(SocketAddr, std::io::Error),
 }
 
 /// A server in the making: its configuration, and which channel serves which topics.
@@ -88,11 +97,10 @@ impl Builder {
             idle_timeout: config.idle_timeout,
             socket_buffer: config.socket_buffer,
             retry_above: config.retry_above,
-            // A few more than are admitted: those beyond the limit are told so, with a code.
-            max_connections: config.session.total.saturating_add(1000),
+            max_connections: config.session.total.saturating_add(SPARE_CONNECTIONS),
             ..transport::ServerConfig::new(config.listen, certificate.clone(), keys)
         };
-        self.start_on(certificate, move || Listener::bind(listen)).await
+        self.run(certificate, move |http| http.bind(&listen)).await
     }
 
     /// Starts the server on a listener of the caller's making, such as an in-memory one.
@@ -104,32 +112,32 @@ impl Builder {
         certificate: Arc<Live>,
         bind: impl FnOnce() -> Result<Listener, transport::BindError> + Send + 'static,
     ) -> Result<Server, Error> {
+        self.run(certificate, move |http| http.beside(bind()?)).await
+    }
+
+    async fn run(
+        self,
+        certificate: Arc<Live>,
+        bind: impl FnOnce(Http) -> Result<Bound, StartError> + Send + 'static,
+    ) -> Result<Server, Error> {
         let Self { config, mut router } = self;
         for name in statistics::OWN {
             router.add(name.parse().expect("a legal pattern"), || Figures);
         }
-        let metrics = metrics::recorder();
+        let health = Arc::<Health>::default();
+        let http = http(&config, certificate.clone(), health.clone());
         let node = Arc::new(node(&config, router));
         let admission = Admission::new(config.session.total, config.session.per_address);
-        let draining = Arc::new(AtomicBool::new(false));
-        let http = match config.http {
-            Some(address) => Some(
-                http::serve(address, draining.clone(), metrics)
-                    .await
-                    .map_err(|error| Error::Http(address, error))?,
-            ),
-            None => None,
-        };
-        let worker = Worker::start(0, Work { node: node.clone(), admission }, bind).await?;
-        let watched = Watched::new(certificate.clone(), worker.address.port());
+        let work = Work { node: node.clone(), admission, health: health.clone() };
+        let worker = Worker::start(0, work, move || bind(http)).await?;
+        let watched = Watched::new(certificate.clone(), worker.addresses.listen.port());
         let housekeeping = tokio::spawn(keep_house(node.clone(), watched));
         let statistics = tokio::spawn(statistics::publish(node.clone()));
         Ok(Server {
             node,
             workers: vec![worker],
-            http,
             certificate,
-            draining,
+            health,
             drain: config.drain,
             _housekeeping: AbortOnDropHandle::new(housekeeping),
             _statistics: AbortOnDropHandle::new(statistics),
@@ -149,13 +157,29 @@ impl Server {
     /// The UDP address it serves.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.workers[0].address
+        self.workers[0].addresses.listen
     }
 
-    /// The HTTP address it serves, if any.
+    /// The address of HTTP and WebSocket over TLS, if any.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.workers[0].addresses.tcp
+    }
+
+    /// The address of plain HTTP, if any.
     #[must_use]
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(|http| http.address)
+        self.workers[0].addresses.http
+    }
+
+    /// Whether there is a console at `/`, and if not, why.
+    #[must_use]
+    pub fn console(&self) -> Page {
+        match (&self.node.console, http::is_built()) {
+            (Console::Off, _) => Page::Off,
+            (_, false) => Page::Absent,
+            (_, true) => Page::Served,
+        }
     }
 
     /// The certificate in force.
@@ -172,12 +196,30 @@ impl Server {
 
     /// Refuses new connections, asks clients to leave within the configured time, cuts off those who have not, and ends.
     pub async fn shut_down(self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.health.worsen(health::State::Draining);
         self.node.drain.begin(self.drain);
         for worker in self.workers {
             worker.stop(self.drain).await;
         }
     }
+}
+
+fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
+    let facts = Facts {
+        health,
+        metrics: metrics::recorder(),
+        certificate,
+        origins: config.origins.clone(),
+        console: config.console.clone(),
+        ports: OnceLock::new(),
+    };
+    let base = HttpConfig {
+        origins: config.origins.clone(),
+        idle_timeout: config.idle_timeout,
+        max_connections: config.session.total.saturating_add(SPARE_CONNECTIONS),
+        ..HttpConfig::new(config.listen, axum::Router::new())
+    };
+    Http { facts: Arc::new(facts), base, tcp: config.tcp, plain: config.http }
 }
 
 fn node(config: &Config, router: Router) -> Node {

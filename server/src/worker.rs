@@ -2,12 +2,14 @@
 
 use crate::{
     admission::{Admission, Permit},
+    health::{self, Health},
     session::connection::{self, Node},
+    sockets::{Addresses, Bound},
 };
 use dunlin_proto::Code;
 use dunlin_transport::{BindError, Connection, Incoming, Listener};
 use metrics::counter;
-use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 use tokio::{sync::oneshot, task::JoinSet};
 
 /// What a worker serves with.
@@ -15,11 +17,12 @@ use tokio::{sync::oneshot, task::JoinSet};
 pub(crate) struct Work {
     pub(crate) node: Arc<Node>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) health: Arc<Health>,
 }
 
 /// A running worker.
 pub(crate) struct Worker {
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Addresses,
     stop: oneshot::Sender<Stop>,
     ended: oneshot::Receiver<()>,
 }
@@ -32,9 +35,9 @@ impl Worker {
     pub(crate) async fn start(
         index: usize,
         work: Work,
-        bind: impl FnOnce() -> Result<Listener, BindError> + Send + 'static,
+        bind: impl FnOnce() -> Result<Bound, StartError> + Send + 'static,
     ) -> Result<Self, StartError> {
-        let (bound, binding) = oneshot::channel::<Result<SocketAddr, StartError>>();
+        let (bound, binding) = oneshot::channel::<Result<Addresses, StartError>>();
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
@@ -43,11 +46,11 @@ impl Worker {
                 Err(error) => return drop(bound.send(Err(error.into()))),
             };
             runtime.block_on(async {
-                let listener = match bind() {
-                    Ok(listener) => listener,
-                    Err(error) => return drop(bound.send(Err(error.into()))),
+                let Bound { listener, addresses } = match bind() {
+                    Ok(bound) => bound,
+                    Err(error) => return drop(bound.send(Err(error))),
                 };
-                if bound.send(Ok(listener.local_address())).is_ok() {
+                if bound.send(Ok(addresses)).is_ok() {
                     run(&work, &listener, stopped).await;
                 }
             });
@@ -55,8 +58,8 @@ impl Worker {
             drop(runtime);
             let _ = end.send(());
         })?;
-        let address = binding.await.map_err(|_| StartError::Gone)??;
-        Ok(Self { address, stop, ended })
+        let addresses = binding.await.map_err(|_| StartError::Gone)??;
+        Ok(Self { addresses, stop, ended })
     }
 
     /// Ends the worker: no new connections from now on, and after `patience` no old ones.
@@ -70,9 +73,15 @@ impl Worker {
 /// Why a worker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The socket could not be had.
+    /// UDP could not be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TCP with TLS could not be had.
+    #[error("{0}; choose another address with --tcp, or none with --tcp off")]
+    Tcp(#[source] BindError),
+    /// Plain HTTP could not be had.
+    #[error("{0} for plain HTTP; choose another address with --http, or none with --http off")]
+    Http(#[source] BindError),
     /// The thread or its runtime could not be had.
     #[error("cannot start a worker: {0}")]
     Thread(#[from] std::io::Error),
@@ -92,6 +101,7 @@ async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<St
                 Some(incoming) => { connections.spawn(admit(work.clone(), incoming)); }
                 None => {
                     tracing::error!("the listener has failed");
+                    work.health.worsen(health::State::Failed);
                     break Stop(Duration::ZERO);
                 }
             },

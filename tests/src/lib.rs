@@ -1,5 +1,6 @@
 //! What the stories stand on: a server to talk to, a peer that speaks raw frames, and the real binaries.
 
+pub mod http;
 pub mod process;
 pub mod raw;
 pub mod relay;

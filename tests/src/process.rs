@@ -3,7 +3,7 @@
 use crate::soon;
 use serde_json::Value;
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
@@ -33,9 +33,18 @@ pub struct Home {
 
 impl Default for Home {
     fn default() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory"), port: free_port() }
+    }
+}
+
+/// A port that is free for UDP and for TCP.
+fn free_port() -> u16 {
+    loop {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let port = socket.local_addr().expect("a bound socket has an address").port();
-        Self { dir: tempfile::tempdir().expect("a temporary directory"), port }
+        let address = socket.local_addr().expect("a bound socket has an address");
+        if TcpListener::bind(address).is_ok() {
+            return address.port();
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub fn dialer(certificate: CertificateDer<'static>) -> Dialer {
     Dialer::quic(ClientConfig::new(verifier.expect("a root"))).expect("a dialer")
 }
 
-fn roots(certificate: CertificateDer<'static>) -> RootCertStore {
+pub(crate) fn roots(certificate: CertificateDer<'static>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add(certificate).expect("a certificate");
     roots

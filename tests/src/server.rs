@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dunlin_certs::{Fingerprint, Live};
 use dunlin_client::{Client, Trust};
-use dunlin_server::{Builder, Config, Server, config::Sources};
+use dunlin_server::{Builder, Config, Page, Server, config::Sources};
 use dunlin_transport::{Connection, Listener, MemoryDialer};
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, time::SystemTime};
@@ -80,6 +80,24 @@ impl Running {
             }
         };
         Self { server, memory, _dir: dir }
+    }
+
+    /// The address of plain HTTP.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.server.http_address()
+    }
+
+    /// The address of HTTP over TLS.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.server.tcp_address()
+    }
+
+    /// What there is at `/`.
+    #[must_use]
+    pub fn console(&self) -> Page {
+        self.server.console()
     }
 
     /// Where clients connect to.
