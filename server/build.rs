@@ -20,8 +20,7 @@ fn main() {
     let table = match page.and_then(|dist| embed(&dist, &out.join("console"))) {
         Ok(assets) => format!("static ASSETS: &[Asset] = &[{assets}];\nconst ABSENT: &str = \"\";\n"),
         Err(why) => {
-            println!("cargo::warning=the server is built without its console: {}", why.replace('\n', " | "));
-            let why = why.lines().next().unwrap_or_default();
+            println!("cargo::warning=the server is built without its console: {why}");
             format!("static ASSETS: &[Asset] = &[];\nconst ABSENT: &str = {why:?};\n")
         }
     };
@@ -41,7 +40,9 @@ fn build(console: &Path, client: &Path) -> Result<PathBuf, String> {
     }
     for package in [client, console] {
         if !is_installed(package) {
-            npm(package, &["ci", "--no-audit", "--no-fund", "--prefer-offline"])?;
+            // Keeps to the lock and leaves it as it is. `ci` would do the same, but refuses a lock that lists the packages
+            // of one operating system only.
+            npm(package, &["install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline"])?;
         }
         npm(package, &["run", "build"])?;
     }
@@ -81,8 +82,9 @@ fn npm(package: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!("{what} failed\n{}", String::from_utf8_lossy(&said).trim_end()))
+    let log = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("npm.log");
+    fs::write(&log, [output.stdout, output.stderr].concat()).expect("OUT_DIR can be written to");
+    Err(format!("{what} failed; what it said is in {}", log.display()))
 }
 
 /// Copies the files to where the compiler will find them, and lists them as Rust.
