@@ -43,6 +43,16 @@ pub struct Running {
 /// Settings that hold for all tests: ports of the system's choice.
 const BASE: &[(&str, &str)] = &[("listen", "127.0.0.1:0"), ("http", "127.0.0.1:0"), ("drain", "0s")];
 
+fn config(settings: &[(&str, &str)]) -> (Config, TempDir) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut sources = Sources::default();
+    for (key, value) in BASE.iter().chain(settings) {
+        sources.flag(key, (*value).into());
+    }
+    sources.flag("data_dir", dir.path().display().to_string());
+    (Config::check(&sources).expect("legal settings"), dir)
+}
+
 impl Running {
     /// Starts a server; `settings` are configuration keys and values.
     ///
@@ -61,13 +71,7 @@ impl Running {
         settings: &[(&str, &str)],
         channels: impl FnOnce(Builder) -> Builder,
     ) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut sources = Sources::default();
-        for (key, value) in BASE.iter().chain(settings) {
-            sources.flag(key, (*value).into());
-        }
-        sources.flag("data_dir", dir.path().display().to_string());
-        let config = Config::check(&sources).expect("legal settings");
+        let (config, dir) = config(settings);
         let (server, memory) = match over {
             Over::Quic => (channels(Server::builder(config)).start().await.expect("the server starts"), None),
             Over::Memory => {
@@ -98,6 +102,16 @@ impl Running {
     #[must_use]
     pub fn console(&self) -> Page {
         self.server.console()
+    }
+
+    /// Tries to start a server over QUIC.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn try_start(settings: &[(&str, &str)]) -> Result<Self, dunlin_server::Error> {
+        let (config, dir) = config(settings);
+        let server = Server::builder(config).start().await?;
+        Ok(Self { server, memory: None, _dir: dir })
     }
 
     /// Where clients connect to.

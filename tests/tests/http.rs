@@ -123,6 +123,17 @@ async fn tcp_has_the_port_of_udp_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_key() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (key, flag) in [("listen", "--tcp off"), ("tcp", "--tcp off"), ("http", "--http off")] {
+        let error =
+            Running::try_start(&[(key, &address)]).await.err().expect("the port is taken").to_string();
+        assert!(error.contains(&address) && error.contains(flag), "{key}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_for_nothing_is_answered_so() {
     let server = Running::start(Over::Quic, &[]).await;
     for port in BOTH {

@@ -107,7 +107,8 @@ pub const KEYS: &[Key] = &[
         "console.mode",
         "auto",
         "auto, on or off",
-        "The page at / and the topics $server/…; auto: with a development certificate and `http` on loopback only.",
+        "The page at / and the topics $server/…; auto: with a development certificate and `http` on loopback only, for this \
+         machine (set a token if a proxy on it lets others in).",
     ),
     Key {
         secret: true,
