@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use crate::{
     ConnectionError, RecvStream, SendDatagramError, SendStream,
     memory::{self, Handle},
-    quic,
+    quic, websocket,
 };
 
 /// A connection to a peer; clones are handles to the same one.
@@ -21,6 +21,7 @@ pub struct Connection(pub(crate) Inner);
 pub(crate) enum Inner {
     Quic(quic::Connection),
     Memory(Handle),
+    WebSocket(websocket::Handle),
 }
 
 /// What carries a connection.
@@ -62,7 +63,8 @@ pub enum EarlyData {
 /// The condition of the path, and what went over it.
 ///
 /// In memory there is no path: its figures are zero and the largest datagram, bytes are those of streams and
-/// datagrams, and lost packets are datagrams that found the queue full.
+/// datagrams, and lost packets are datagrams that found the queue full. Over WebSocket there are a round trip time and
+/// bytes, those of messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Round trip time, smoothed. After a long outage with a change of address it can be far too large.
@@ -93,6 +95,7 @@ impl Connection {
         Ok(match &self.0 {
             Inner::Quic(connection) => streams(connection.open_bi().await?),
             Inner::Memory(connection) => memory_streams(connection.open_bi().await?),
+            Inner::WebSocket(connection) => websocket_streams(connection.open_bi().await?),
         })
     }
 
@@ -104,6 +107,7 @@ impl Connection {
         Ok(match &self.0 {
             Inner::Quic(connection) => streams(connection.accept_bi().await?),
             Inner::Memory(connection) => memory_streams(connection.accept_bi().await?),
+            Inner::WebSocket(connection) => websocket_streams(connection.accept_bi().await?),
         })
     }
 
@@ -115,6 +119,10 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.send_datagram(data),
             Inner::Memory(connection) => connection.send_datagram(data),
+            Inner::WebSocket(connection) => {
+                connection.alive()?;
+                Err(SendDatagramError::Unsupported)
+            }
         }
     }
 
@@ -126,6 +134,8 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.read_datagram().await,
             Inner::Memory(connection) => connection.read_datagram().await,
+            // None ever comes.
+            Inner::WebSocket(connection) => Err(connection.closed().await),
         }
     }
 
@@ -135,17 +145,20 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.max_datagram_size(),
             Inner::Memory(_) => Some(memory::MAX_DATAGRAM_SIZE),
+            Inner::WebSocket(_) => None,
         }
     }
 
     /// Ends the connection at once; data that was not delivered yet is lost. Closing twice does nothing.
     ///
     /// Before the handshake is complete QUIC cannot tell the peer the code (RFC 9000, 10.2.3): a server that wants
-    /// it to arrive awaits [`handshake_complete`](Self::handshake_complete) first. Reasons above about 1 KiB are cut.
+    /// it to arrive awaits [`handshake_complete`](Self::handshake_complete) first. Reasons above about 1 KiB are cut;
+    /// over WebSocket those above 123 bytes, and codes above 999 become 999.
     pub fn close(&self, code: u32, reason: &str) {
         match &self.0 {
             Inner::Quic(connection) => connection.close(code, reason),
             Inner::Memory(connection) => connection.close(code, reason),
+            Inner::WebSocket(connection) => connection.close(code, reason),
         }
     }
 
@@ -154,6 +167,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.closed().await,
             Inner::Memory(connection) => connection.closed().await,
+            Inner::WebSocket(connection) => connection.closed().await,
         }
     }
 
@@ -163,6 +177,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.close_reason(),
             Inner::Memory(connection) => connection.close_reason(),
+            Inner::WebSocket(connection) => connection.close_reason(),
         }
     }
 
@@ -173,6 +188,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.remote_address(),
             Inner::Memory(connection) => connection.remote_address(),
+            Inner::WebSocket(connection) => connection.remote_address(),
         }
     }
 
@@ -182,6 +198,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(_) => Kind::Quic,
             Inner::Memory(_) => Kind::Memory,
+            Inner::WebSocket(_) => Kind::WebSocket,
         }
     }
 
@@ -191,6 +208,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.stats(),
             Inner::Memory(connection) => connection.stats(),
+            Inner::WebSocket(connection) => connection.stats(),
         }
     }
 
@@ -202,6 +220,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.grant_streams(n),
             Inner::Memory(connection) => connection.grant_streams(n),
+            Inner::WebSocket(connection) => connection.grant_streams(n),
         }
     }
 
@@ -213,7 +232,7 @@ impl Connection {
     pub fn early_data(&self) -> Option<EarlyData> {
         match &self.0 {
             Inner::Quic(connection) => connection.early_data(),
-            Inner::Memory(_) => Some(EarlyData::NotUsed),
+            Inner::Memory(_) | Inner::WebSocket(_) => Some(EarlyData::NotUsed),
         }
     }
 
@@ -226,6 +245,7 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.handshake_complete().await,
             Inner::Memory(connection) => connection.close_reason().map_or(Ok(EarlyData::NotUsed), Err),
+            Inner::WebSocket(connection) => connection.alive().map(|()| EarlyData::NotUsed),
         }
     }
 
@@ -235,15 +255,18 @@ impl Connection {
         match &self.0 {
             Inner::Quic(connection) => connection.peer_certificate(),
             Inner::Memory(_) => None,
+            Inner::WebSocket(connection) => connection.peer_certificate(),
         }
     }
 
-    /// The application protocol that was agreed upon (RFC 7301), once the server has answered.
+    /// The application protocol that was agreed upon, once the server has answered: by ALPN (RFC 7301), or the
+    /// subprotocol of a WebSocket.
     #[must_use]
     pub fn alpn(&self) -> Option<Vec<u8>> {
         match &self.0 {
             Inner::Quic(connection) => connection.alpn(),
             Inner::Memory(_) => Some(crate::ALPN.to_vec()),
+            Inner::WebSocket(_) => Some(crate::SUBPROTOCOL.into()),
         }
     }
 }
@@ -254,4 +277,10 @@ fn streams((send, recv): (quic::SendStream, quic::RecvStream)) -> (SendStream, R
 
 fn memory_streams((send, recv): (memory::SendStream, memory::RecvStream)) -> (SendStream, RecvStream) {
     (SendStream::memory(send), RecvStream::memory(recv))
+}
+
+fn websocket_streams(
+    (send, recv): (websocket::SendStream, websocket::RecvStream),
+) -> (SendStream, RecvStream) {
+    (SendStream::websocket(send), RecvStream::websocket(recv))
 }

@@ -1,6 +1,11 @@
 //! The client's side: one UDP socket, and the tickets of servers met before.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use quinn::{EndpointConfig, TokioRuntime, VarInt};
 use rustls::client::danger::ServerCertVerifier;
@@ -13,6 +18,7 @@ use crate::{
     handshake,
     quic::{self, canonical},
     socket, tls,
+    websocket::{self, Scheme},
 };
 
 /// How to dial. Sizes are in bytes.
@@ -91,6 +97,7 @@ pub struct Dialer(Way);
 enum Way {
     Quic(Quic),
     Memory(MemoryDialer),
+    WebSocket(websocket::Dialer),
 }
 
 #[derive(Debug)]
@@ -114,6 +121,22 @@ impl Dialer {
         Ok(Self(Way::Quic(Quic { endpoint, handshake_timeout, socket_buffer })))
     }
 
+    /// Dials WebSockets over TLS, each from a TCP socket of its own.
+    ///
+    /// # Errors
+    /// None today; other dialers open their socket here.
+    pub fn websocket(config: ClientConfig) -> Result<Self, DialError> {
+        Ok(Self(Way::WebSocket(websocket::Dialer::new(config, Scheme::Wss))))
+    }
+
+    /// Dials WebSockets without TLS: whoever is on the way reads along, and the server proves nothing.
+    ///
+    /// # Errors
+    /// None today, as above.
+    pub fn websocket_plain(config: ClientConfig) -> Result<Self, DialError> {
+        Ok(Self(Way::WebSocket(websocket::Dialer::new(config, Scheme::Ws))))
+    }
+
     /// Connects to a server, which must prove to be `server_name`.
     ///
     /// Returns at once when it holds a ticket of that name: what is sent before
@@ -126,11 +149,15 @@ impl Dialer {
         match &self.0 {
             Way::Quic(quic) => Ok(Connection(Inner::Quic(quic.dial(address, server_name).await?))),
             Way::Memory(memory) => memory.dial().await,
+            Way::WebSocket(websocket) => {
+                Ok(Connection(Inner::WebSocket(websocket.dial(address, server_name).await?)))
+            }
         }
     }
 
     /// Moves all connections to a new socket, from which they probe at once, and returns its address; the way to
-    /// follow a change of networks. On error the old socket stays. In memory there is nothing to move.
+    /// follow a change of networks. On error the old socket stays. In memory and over
+    /// WebSocket there is nothing to move: TCP connections end with their network.
     ///
     /// # Errors
     /// The system gives no socket.
@@ -138,6 +165,7 @@ impl Dialer {
         match &self.0 {
             Way::Quic(quic) => quic.rebind(),
             Way::Memory(_) => Ok(crate::memory::CLIENT),
+            Way::WebSocket(_) => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How bytes reach Dunlin: connections, streams and datagrams, whatever carries them.
 //!
 //! A [`Connection`] opens and accepts bidirectional [streams](SendStream), sends datagrams, and ends with a code.
-//! It behaves the same over native QUIC (ALPN [`ALPN`]) and in memory; one suite of tests runs over both. Servers
+//! It behaves the same over native QUIC (ALPN [`ALPN`]), WebSocket and in memory; one suite of tests runs over all. Servers
 //! get connections from a [`Listener`], clients from a [`Dialer`]; [`Listener::memory`] joins the two without a
 //! socket, and [`pair`] makes two connected ends.
 //!
@@ -26,6 +26,7 @@ mod socket;
 mod stream;
 mod tcp;
 mod tls;
+mod websocket;
 
 pub use connection::{Connection, EarlyData, Kind, Stats};
 pub use dial::{ClientConfig, DialError, Dialer};

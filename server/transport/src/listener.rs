@@ -1,6 +1,6 @@
 //! Where connections come from: one listener a worker.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
     BindError, Buffers, Connection, ConnectionError, HttpConfig, MemoryDialer, ServerConfig,
@@ -8,15 +8,17 @@ use crate::{
     endpoint,
     memory::{self, MemoryListener},
     tcp,
+    websocket::{self, Gate},
 };
 
-/// Accepts connections, over QUIC or in memory.
+/// Accepts connections, over QUIC or in memory, and over WebSocket beside either.
 ///
 /// Dropping it leaves the connections alive; it must be made in the runtime that will drive them.
 #[derive(Debug)]
 pub struct Listener {
     way: Way,
     http: Vec<tcp::Server>,
+    websockets: Arc<Gate>,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub struct Incoming(Attempt);
 enum Attempt {
     Quic(endpoint::Incoming),
     Memory(memory::Incoming),
+    WebSocket(websocket::Incoming),
 }
 
 impl Listener {
@@ -45,14 +48,18 @@ impl Listener {
     /// # Errors
     /// The address is taken, or not of this host.
     pub fn bind(config: ServerConfig) -> Result<Self, BindError> {
-        Ok(Self { way: Way::Quic(endpoint::Endpoint::bind(config)?), http: Vec::new() })
+        Ok(Self::new(Way::Quic(endpoint::Endpoint::bind(config)?)))
     }
 
     /// Listens in memory, where only the dialer reaches it. Its clones are as many clients.
     #[must_use]
     pub fn memory() -> (Self, MemoryDialer) {
         let (listener, dialer) = MemoryListener::new();
-        (Self { way: Way::Memory(listener), http: Vec::new() }, dialer)
+        (Self::new(Way::Memory(listener)), dialer)
+    }
+
+    fn new(way: Way) -> Self {
+        Self { way, http: Vec::new(), websockets: Gate::new() }
     }
 
     /// Serves HTTP over TCP as well, and returns the address; as often as there are ports to serve. Must be called
@@ -64,7 +71,7 @@ impl Listener {
     /// # Errors
     /// The address is taken, or not of this host.
     pub fn serve_http(&mut self, config: HttpConfig) -> Result<SocketAddr, BindError> {
-        let (server, address) = tcp::Server::bind(config)?;
+        let (server, address) = tcp::Server::bind(config, Arc::clone(&self.websockets))?;
         self.http.push(server);
         Ok(address)
     }
@@ -73,10 +80,10 @@ impl Listener {
     ///
     /// Attempts that must first prove their address, and those beyond the limit, are answered here and not seen.
     pub async fn accept(&self) -> Option<Incoming> {
-        Some(Incoming(match &self.way {
-            Way::Quic(endpoint) => Attempt::Quic(endpoint.accept().await?),
-            Way::Memory(listener) => Attempt::Memory(listener.accept().await?),
-        }))
+        tokio::select! {
+            incoming = self.way.accept() => incoming,
+            incoming = self.websockets.accept() => Some(Incoming(Attempt::WebSocket(incoming?))),
+        }
     }
 
     /// The address it listens on, with the port that the system chose if 0 was asked for.
@@ -99,6 +106,7 @@ impl Listener {
 
     /// Refuses new attempts from now on; connections live on.
     pub fn stop_accepting(&self) {
+        self.websockets.stop_accepting();
         match &self.way {
             Way::Quic(endpoint) => endpoint.stop_accepting(),
             Way::Memory(listener) => listener.stop_accepting(),
@@ -107,6 +115,7 @@ impl Listener {
 
     /// Closes all connections with this code, and refuses new attempts.
     pub fn close(&self, code: u32, reason: &str) {
+        self.websockets.close(code, reason);
         match &self.way {
             Way::Quic(endpoint) => endpoint.close(code, reason),
             Way::Memory(listener) => listener.close(code, reason),
@@ -116,19 +125,32 @@ impl Listener {
     /// Waits until no connection is left. After [`close`](Self::close), awaiting this before the process exits is
     /// what gives clients a chance to hear of it.
     pub async fn wait_idle(&self) {
-        match &self.way {
-            Way::Quic(endpoint) => endpoint.wait_idle().await,
-            Way::Memory(listener) => listener.wait_idle().await,
-        }
+        let way = async {
+            match &self.way {
+                Way::Quic(endpoint) => endpoint.wait_idle().await,
+                Way::Memory(listener) => listener.wait_idle().await,
+            }
+        };
+        tokio::join!(way, self.websockets.wait_idle());
     }
 
     /// Connections that are open, shaking hands, or closing (QUIC keeps those for three probe timeouts).
     #[must_use]
     pub fn open_connections(&self) -> usize {
-        match &self.way {
+        let way = match &self.way {
             Way::Quic(endpoint) => endpoint.open_connections(),
             Way::Memory(listener) => listener.open_connections(),
-        }
+        };
+        way + self.websockets.open_connections()
+    }
+}
+
+impl Way {
+    async fn accept(&self) -> Option<Incoming> {
+        Some(Incoming(match self {
+            Self::Quic(endpoint) => Attempt::Quic(endpoint.accept().await?),
+            Self::Memory(listener) => Attempt::Memory(listener.accept().await?),
+        }))
     }
 }
 
@@ -139,6 +161,7 @@ impl Incoming {
         match &self.0 {
             Attempt::Quic(incoming) => incoming.remote_address(),
             Attempt::Memory(incoming) => incoming.remote_address(),
+            Attempt::WebSocket(incoming) => incoming.remote_address(),
         }
     }
 
@@ -147,7 +170,7 @@ impl Incoming {
     pub fn address_validated(&self) -> bool {
         match &self.0 {
             Attempt::Quic(incoming) => incoming.address_validated(),
-            Attempt::Memory(_) => true,
+            Attempt::Memory(_) | Attempt::WebSocket(_) => true,
         }
     }
 
@@ -162,6 +185,7 @@ impl Incoming {
         Ok(Connection(match self.0 {
             Attempt::Quic(incoming) => Inner::Quic(incoming.accept().await?),
             Attempt::Memory(incoming) => Inner::Memory(incoming.accept()?),
+            Attempt::WebSocket(incoming) => Inner::WebSocket(incoming.accept().await?),
         }))
     }
 
@@ -170,6 +194,7 @@ impl Incoming {
         match self.0 {
             Attempt::Quic(incoming) => incoming.refuse(),
             Attempt::Memory(incoming) => incoming.refuse(),
+            Attempt::WebSocket(incoming) => incoming.refuse(),
         }
     }
 }

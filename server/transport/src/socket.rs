@@ -64,6 +64,9 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 16 * 1024;
 
+/// What TLS may hold besides, in bytes.
+pub(crate) const TLS_BUFFER: usize = 16 * 1024;
+
 /// Sends small messages at once, and keeps the kernel from queueing what the path cannot take yet: whoever writes
 /// last would wait behind seconds of old data, with no say in the order.
 pub(crate) fn tune(tcp: &TcpStream) -> io::Result<()> {

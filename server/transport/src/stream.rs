@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{ReadError, WriteError, memory, quic};
+use crate::{ReadError, WriteError, memory, quic, websocket};
 
 /// The half of a stream that this side writes.
 ///
@@ -20,12 +20,14 @@ pub struct RecvStream(Recv);
 enum Send {
     Quic(quic::SendStream),
     Memory(memory::SendStream),
+    WebSocket(websocket::SendStream),
 }
 
 #[derive(Debug)]
 enum Recv {
     Quic(quic::RecvStream),
     Memory(memory::RecvStream),
+    WebSocket(websocket::RecvStream),
 }
 
 impl SendStream {
@@ -37,7 +39,12 @@ impl SendStream {
         Self(Send::Memory(stream))
     }
 
-    /// Writes all chunks in order, as fast as the peer takes them. Nothing is copied.
+    pub(crate) fn websocket(stream: websocket::SendStream) -> Self {
+        Self(Send::WebSocket(stream))
+    }
+
+    /// Writes all chunks in order, as fast as the peer takes them. Nothing is copied, except
+    /// into a WebSocket's messages.
     ///
     /// Cancel-safe: chunks are cut down to what is still to be written, so calling again with the same slice goes
     /// on where the cancelled call stopped.
@@ -48,6 +55,7 @@ impl SendStream {
         match &mut self.0 {
             Send::Quic(stream) => stream.write_chunks(chunks).await,
             Send::Memory(stream) => stream.write_chunks(chunks).await,
+            Send::WebSocket(stream) => stream.write_chunks(chunks).await,
         }
     }
 
@@ -64,6 +72,7 @@ impl SendStream {
         match &mut self.0 {
             Send::Quic(stream) => stream.finish(),
             Send::Memory(stream) => stream.finish(),
+            Send::WebSocket(stream) => stream.finish(),
         }
     }
 
@@ -73,6 +82,7 @@ impl SendStream {
         match &mut self.0 {
             Send::Quic(stream) => stream.reset(code),
             Send::Memory(stream) => stream.reset(code),
+            Send::WebSocket(stream) => stream.reset(code),
         }
     }
 
@@ -82,11 +92,13 @@ impl SendStream {
         match &self.0 {
             Send::Quic(stream) => stream.set_priority(priority),
             Send::Memory(_) => {}
+            Send::WebSocket(stream) => stream.set_priority(priority),
         }
     }
 
     /// Waits until the peer stops the stream (`Some` code), or has received all of a finished one (`None`).
-    /// Cancel-safe.
+    /// Cancel-safe. Over WebSocket, which acknowledges nothing, a finished stream counts as received when it is sent:
+    /// what this side sends or closes afterwards comes after it.
     ///
     /// # Errors
     /// The connection ended, or early data was rejected.
@@ -94,6 +106,7 @@ impl SendStream {
         match &mut self.0 {
             Send::Quic(stream) => stream.stopped().await,
             Send::Memory(stream) => stream.stopped().await,
+            Send::WebSocket(stream) => stream.stopped().await,
         }
     }
 }
@@ -107,6 +120,10 @@ impl RecvStream {
         Self(Recv::Memory(stream))
     }
 
+    pub(crate) fn websocket(stream: websocket::RecvStream) -> Self {
+        Self(Recv::WebSocket(stream))
+    }
+
     /// The next bytes, between one and `max`, in chunks that follow no boundary of the writer. `None` is the end
     /// of the stream (FIN), or that this side [stopped](Self::stop) it. Cancel-safe.
     ///
@@ -116,6 +133,7 @@ impl RecvStream {
         match &mut self.0 {
             Recv::Quic(stream) => stream.read(max).await,
             Recv::Memory(stream) => stream.read(max).await,
+            Recv::WebSocket(stream) => stream.read(max).await,
         }
     }
 
@@ -124,6 +142,7 @@ impl RecvStream {
         match &mut self.0 {
             Recv::Quic(stream) => stream.stop(code),
             Recv::Memory(stream) => stream.stop(code),
+            Recv::WebSocket(stream) => stream.stop(code),
         }
     }
 }

@@ -12,7 +12,12 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{BindError, Origins, quic::canonical, socket, tls};
+use crate::{
+    BindError, Origins,
+    quic::canonical,
+    socket, tls,
+    websocket::{Door, Gate},
+};
 
 mod requests;
 mod serve;
@@ -97,6 +102,7 @@ pub(crate) struct Server {
 /// What all connections of a port share.
 struct Site {
     router: axum::Router,
+    websockets: Door,
     tls: Option<TlsAcceptor>,
     alt_svc: Option<HeaderValue>,
     http: auto::Builder<TokioExecutor>,
@@ -105,24 +111,32 @@ struct Site {
 }
 
 impl Server {
-    pub(crate) fn bind(config: HttpConfig) -> Result<(Self, SocketAddr), BindError> {
+    pub(crate) fn bind(config: HttpConfig, gate: Arc<Gate>) -> Result<(Self, SocketAddr), BindError> {
         let address = config.listen;
         let failed = |source| BindError::Tcp { address, source };
         let listener = socket::listen(address).and_then(TcpListener::from_std).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
-        tokio::spawn(accept(listener, Arc::new(site(config)), places, stop.clone()));
+        tokio::spawn(accept(listener, Arc::new(site(config, gate)), places, stop.clone()));
         Ok((Self { _stop: stop.drop_guard() }, address))
     }
 }
 
-fn site(config: HttpConfig) -> Site {
+fn site(config: HttpConfig, gate: Arc<Gate>) -> Site {
     let tls =
         config.certificate.map(|certificate| TlsAcceptor::from(Arc::new(tls::http_server(certificate))));
     let announced = config.alt_svc.filter(|_| tls.is_some());
     Site {
         router: config.router,
+        websockets: Door {
+            gate,
+            origins: config.origins,
+            idle_timeout: config.idle_timeout,
+            handshake_timeout: config.handshake_timeout,
+            initial_streams: config.initial_streams,
+            stream_window: config.stream_window,
+        },
         tls,
         alt_svc: announced.map(|port| {
             HeaderValue::from_str(&format!("h3=\":{port}\"; ma=86400")).expect("digits are legal in a header")

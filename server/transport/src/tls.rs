@@ -82,3 +82,15 @@ pub(crate) fn client(verifier: Arc<dyn ServerCertVerifier>) -> QuicClientConfig 
     tls.enable_early_data = true;
     QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
 }
+
+/// The client's side of a WebSocket, version 1.2 or 1.3.
+pub(crate) fn http_client(verifier: Arc<dyn ServerCertVerifier>) -> rustls::ClientConfig {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("ring has cipher suites for both versions")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls
+}

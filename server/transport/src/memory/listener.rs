@@ -23,6 +23,8 @@ const ATTEMPTS: usize = 64;
 pub(crate) struct MemoryListener {
     shared: Arc<Shared>,
     attempts: tokio::sync::Mutex<mpsc::Receiver<Incoming>>,
+    /// Held so that it goes on listening when there is no dialer: more than memory may lead to it.
+    _dialer: mpsc::Sender<Incoming>,
 }
 
 /// Dials a [`Listener::memory`](crate::Listener::memory); each connection has a client address of its own.
@@ -78,7 +80,11 @@ impl MemoryListener {
             next_port: AtomicU16::new(CLIENT.port()),
             links: Mutex::default(),
         });
-        let listener = Self { shared: Arc::clone(&shared), attempts: tokio::sync::Mutex::new(receiver) };
+        let listener = Self {
+            shared: Arc::clone(&shared),
+            attempts: tokio::sync::Mutex::new(receiver),
+            _dialer: sender.clone(),
+        };
         (listener, MemoryDialer { shared, attempts: sender })
     }
 

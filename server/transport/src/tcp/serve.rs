@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Site, requests::Requests};
-use crate::socket;
+use crate::{PATH, socket};
 
 /// How long a connection that is told to end may take to say so.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -35,7 +35,10 @@ pub(super) async fn connection(
     let visit = Visit { site, peer, requests: Requests::new(), place: Arc::new(place) };
     let Some(tls) = &visit.site.tls else { return visit.serve(tcp, stop).await };
     match timeout(visit.site.handshake_timeout, tls.accept(tcp)).await {
-        Ok(Ok(stream)) => visit.clone().serve(stream, stop).await,
+        Ok(Ok(mut stream)) => {
+            stream.get_mut().1.set_buffer_limit(Some(socket::TLS_BUFFER));
+            visit.clone().serve(stream, stop).await;
+        }
         failed => {
             metrics::counter!("dunlin_tls_handshakes_failed_total").increment(1);
             let error = failed.map_or_else(
@@ -53,7 +56,6 @@ struct Visit {
     site: Arc<Site>,
     peer: SocketAddr,
     requests: Requests,
-    #[expect(dead_code, reason = "held to be dropped")]
     place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -90,8 +92,13 @@ impl Visit {
     async fn respond(&self, mut request: Request<Incoming>) -> Response<Body> {
         let under_way = self.requests.begin();
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        let answer = self.site.router.clone().oneshot(request.map(Body::new)).await;
-        let mut response = answer.unwrap_or_else(|never| match never {});
+        let mut response = if request.uri().path() == PATH {
+            let holds = (self.requests.begin(), Arc::clone(&self.place));
+            self.site.websockets.answer(request, self.peer, holds).await
+        } else {
+            let answer = self.site.router.clone().oneshot(request.map(Body::new)).await;
+            answer.unwrap_or_else(|never| match never {})
+        };
         if let Some(alt_svc) = &self.site.alt_svc {
             response.headers_mut().insert(header::ALT_SVC, alt_svc.clone());
         }

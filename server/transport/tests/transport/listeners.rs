@@ -4,7 +4,7 @@ use dunlin_transport::ConnectionError;
 
 use crate::support::{Site, echo};
 
-crate::over_every_transport! { crate::support::quic_site, crate::support::memory_site:
+crate::over_every_transport! { site {
     a_refused_client_learns_it
     an_unanswered_attempt_is_refused
     after_a_stop_new_clients_are_refused_and_old_ones_stay
@@ -13,7 +13,7 @@ crate::over_every_transport! { crate::support::quic_site, crate::support::memory
     the_listener_is_idle_when_the_last_client_has_gone
     connections_outlive_listener_and_dialer
     clients_have_addresses
-}
+} }
 
 async fn a_refused_client_learns_it(site: Site) {
     let refuse = async { site.listener.accept().await.unwrap().refuse() };
@@ -76,6 +76,6 @@ async fn clients_have_addresses(site: Site) {
         (address, incoming.accept().await.unwrap())
     };
     let (client, (address, server)) = tokio::join!(site.dial(), accept);
-    assert_eq!(client.unwrap().remote_address(), site.listener.local_address());
+    assert_eq!(client.unwrap().remote_address(), site.address);
     assert_eq!(server.remote_address(), address);
 }

@@ -5,6 +5,7 @@
     reason = "a story that goes wrong may panic; clippy knows test functions only"
 )]
 
+mod beyond;
 mod connections;
 mod http;
 mod listeners;

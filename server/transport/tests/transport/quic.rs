@@ -11,13 +11,13 @@ use rustls::pki_types::CertificateDer;
 use tokio::net::UdpSocket;
 
 use crate::support::{
-    NAME, Pair, Pinned, Site, certificate, dialer, echo, echo_next, in_time, loopback, quic_pair, quic_site,
-    read_all, server_config,
+    NAME, Pair, Pinned, Site, certificate, dialer, echo, echo_next, in_time, loopback, quic, read_all,
+    server_config,
 };
 
 #[tokio::test]
 async fn a_client_of_another_protocol_is_turned_away() {
-    let site = quic_site().await;
+    let site = quic::site().await;
     let error = in_time(async {
         let accept = async { site.listener.accept().await.unwrap().accept().await };
         let (client, server) = tokio::join!(stranger(site.listener.local_address()), accept);
@@ -47,7 +47,7 @@ async fn a_server_with_another_certificate_is_not_believed() {
     let site = Site {
         dialer: Dialer::quic(ClientConfig::new(Arc::new(Pinned(CertificateDer::from(vec![1, 2, 3])))))
             .unwrap(),
-        ..quic_site().await
+        ..quic::site().await
     };
     let accept = async { site.listener.accept().await.unwrap().accept().await };
     let (client, server) = in_time(async { tokio::join!(site.dial(), accept) }).await;
@@ -59,7 +59,7 @@ async fn a_server_with_another_certificate_is_not_believed() {
 
 #[tokio::test]
 async fn the_client_can_look_at_the_certificate() {
-    let Pair { client, server } = quic_pair().await;
+    let Pair { client, server } = quic::pair().await;
     assert_eq!(client.peer_certificate(), Some(certificate()));
     assert_eq!(server.peer_certificate(), None);
     assert_eq!(client.kind(), Kind::Quic);
@@ -67,7 +67,7 @@ async fn the_client_can_look_at_the_certificate() {
 
 #[tokio::test]
 async fn the_second_dial_sends_early_data() {
-    let site = quic_site().await;
+    let site = quic::site().await;
     with_ticket(&site).await;
     in_time(async {
         let client = site.dial().await.unwrap();
@@ -95,9 +95,9 @@ async fn with_ticket(site: &Site) {
 async fn workers_share_tickets() {
     let sessions = SharedTicketStore::new(100);
     let worker = || Listener::bind(ServerConfig { sessions: sessions.clone(), ..server_config() }).unwrap();
-    let first = Site { listener: worker(), dialer: dialer() };
+    let first = Site::new(worker(), dialer());
     with_ticket(&first).await;
-    let second = Site { listener: worker(), dialer: first.dialer };
+    let second = Site::new(worker(), first.dialer);
     assert_eq!(second.connect().await.client.handshake_complete().await, Ok(EarlyData::Accepted));
 }
 
@@ -105,7 +105,7 @@ async fn workers_share_tickets() {
 async fn early_data_that_is_replayed_is_not_read() {
     let sessions = SharedTicketStore::new(100);
     let config = || ServerConfig { sessions: sessions.clone(), ..server_config() };
-    let site = Site { listener: Listener::bind(config()).unwrap(), dialer: dialer() };
+    let site = Site::new(Listener::bind(config()).unwrap(), dialer());
     with_ticket(&site).await;
     let brief = ServerConfig { handshake_timeout: Duration::from_millis(50), ..config() };
     let other = Listener::bind(brief).unwrap();
@@ -147,10 +147,10 @@ async fn capture(attacker: &UdpSocket, server: SocketAddr, captured: &mut Vec<Ve
 
 #[tokio::test]
 async fn streams_of_rejected_early_data_are_opened_again() {
-    let mut site = quic_site().await;
+    let site = quic::site().await;
     with_ticket(&site).await;
     // Another server of the same name: it does not know the ticket.
-    site.listener = Listener::bind(server_config()).unwrap();
+    let site = Site::new(Listener::bind(server_config()).unwrap(), site.dialer);
     in_time(async {
         let client = site.dial().await.unwrap();
         let (mut void, mut void_recv) = client.open_bi().await.unwrap();
@@ -179,7 +179,7 @@ async fn streams_of_rejected_early_data_are_opened_again() {
 #[tokio::test]
 async fn under_load_clients_prove_their_address_first() {
     let listener = Listener::bind(ServerConfig { retry_above: 0, ..server_config() }).unwrap();
-    let site = Site { listener, dialer: dialer() };
+    let site = Site::new(listener, dialer());
     in_time(async {
         let accept = async {
             let incoming = site.listener.accept().await.unwrap();
@@ -195,7 +195,7 @@ async fn under_load_clients_prove_their_address_first() {
 #[tokio::test]
 async fn handshakes_under_way_count_until_they_are_complete() {
     let listener = Listener::bind(ServerConfig { retry_above: 1, ..server_config() }).unwrap();
-    let site = Site { listener, dialer: dialer() };
+    let site = Site::new(listener, dialer());
     in_time(async {
         let first = async { site.listener.accept().await.unwrap() };
         let second = async {
@@ -219,7 +219,7 @@ async fn handshakes_under_way_count_until_they_are_complete() {
 #[tokio::test]
 async fn a_client_that_falls_silent_in_its_handshake_is_given_up() {
     let config = ServerConfig { handshake_timeout: Duration::from_millis(50), ..server_config() };
-    let site = Site { listener: Listener::bind(config).unwrap(), dialer: dialer() };
+    let site = Site::new(Listener::bind(config).unwrap(), dialer());
     in_time(async {
         // A network that carries the client's first packet and no other.
         let network = UdpSocket::bind(loopback(0)).await.unwrap();
@@ -241,7 +241,7 @@ async fn a_client_that_falls_silent_in_its_handshake_is_given_up() {
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused() {
     let listener = Listener::bind(ServerConfig { max_connections: 1, ..server_config() }).unwrap();
-    let site = Site { listener, dialer: dialer() };
+    let site = Site::new(listener, dialer());
     in_time(async {
         let pair = site.connect().await;
         tokio::select! {
@@ -255,7 +255,7 @@ async fn connections_beyond_the_limit_are_refused() {
 
 #[tokio::test]
 async fn a_connection_follows_its_client_to_another_socket() {
-    let site = quic_site().await;
+    let site = quic::site().await;
     in_time(async {
         let pair = site.connect().await;
         echo(&pair).await;

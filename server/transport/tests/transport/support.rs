@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use dunlin_transport::{
-    ClientConfig, Connection, ConnectionError, Dialer, EarlyData, Keys, Listener, ReadError, RecvStream,
-    SendStream, ServerConfig, provider,
+    ClientConfig, Connection, ConnectionError, Dialer, EarlyData, HttpConfig, Keys, Listener, ReadError,
+    RecvStream, SendStream, ServerConfig, provider,
 };
 use rustls::{
     DigitallySignedStruct, Error, SignatureScheme,
@@ -24,21 +24,37 @@ use rustls::{
 
 pub(crate) const NAME: &str = "dunlin.test";
 
-/// Runs each story over QUIC and in memory, there with a paused clock. A story that hangs fails.
+/// Runs each story over every transport, beginning with what `support::TRANSPORT::START` gives. A story that hangs
+/// fails.
 #[macro_export]
 macro_rules! over_every_transport {
-    ($start_quic:path, $start_memory:path: $($story:ident)*) => {
-        mod over_quic {
-            $(#[tokio::test]
-            async fn $story() {
-                $crate::support::in_time(async { super::$story($start_quic().await).await }).await;
-            })*
+    ($start:ident $stories:tt) => {
+        $crate::over! { [quic memory websocket] $start $stories }
+    };
+}
+
+/// Runs each story over the transports listed.
+#[macro_export]
+macro_rules! over {
+    ([$($transport:ident)*] $start:ident $stories:tt) => {
+        $($crate::over! { @ $transport $start $stories })*
+    };
+    (@ memory $start:ident $stories:tt) => {
+        $crate::over! { @ memory $start #[tokio::test(start_paused = true)] $stories }
+    };
+    (@ $transport:ident $start:ident $stories:tt) => {
+        $crate::over! { @ $transport $start #[tokio::test] $stories }
+    };
+    (@ $transport:ident $start:ident #[$test:meta] { $($story:ident)* }) => {
+        mod $transport {
+            $($crate::over! { @ $transport $start #[$test] $story })*
         }
-        mod in_memory {
-            $(#[tokio::test(start_paused = true)]
-            async fn $story() {
-                $crate::support::in_time(async { super::$story($start_memory().await).await }).await;
-            })*
+    };
+    (@ $transport:ident $start:ident #[$test:meta] $story:ident) => {
+        #[$test]
+        async fn $story() {
+            let story = async { super::$story($crate::support::$transport::$start().await).await };
+            $crate::support::in_time(story).await;
         }
     };
 }
@@ -53,33 +69,65 @@ pub(crate) struct Pair {
     pub(crate) server: Connection,
 }
 
-pub(crate) async fn quic_pair() -> Pair {
-    quic_site().await.connect().await
-}
-
-pub(crate) async fn memory_pair() -> Pair {
-    let (client, server) = dunlin_transport::pair();
-    Pair { client, server }
-}
-
-/// A listener, and a dialer that reaches it.
+/// A listener, and a dialer that reaches it at an address.
 pub(crate) struct Site {
     pub(crate) listener: Listener,
     pub(crate) dialer: Dialer,
+    pub(crate) address: SocketAddr,
 }
 
-pub(crate) async fn quic_site() -> Site {
-    Site { listener: Listener::bind(server_config()).unwrap(), dialer: dialer() }
+pub(crate) mod quic {
+    use super::{Listener, Pair, Site, dialer, server_config};
+
+    pub(crate) async fn pair() -> Pair {
+        site().await.connect().await
+    }
+
+    pub(crate) async fn site() -> Site {
+        Site::new(Listener::bind(server_config()).unwrap(), dialer())
+    }
 }
 
-pub(crate) async fn memory_site() -> Site {
-    let (listener, dialer) = Listener::memory();
-    Site { listener, dialer: dialer.into() }
+/// With a paused clock.
+pub(crate) mod memory {
+    use super::{Listener, Pair, Site};
+
+    pub(crate) async fn pair() -> Pair {
+        let (client, server) = dunlin_transport::pair();
+        Pair { client, server }
+    }
+
+    pub(crate) async fn site() -> Site {
+        let (listener, dialer) = Listener::memory();
+        Site::new(listener, dialer.into())
+    }
+}
+
+/// Over TLS.
+pub(crate) mod websocket {
+    use dunlin_transport::HttpConfig;
+
+    use super::{Dialer, Listener, Pair, Site, client_config, http_config, resolver};
+
+    pub(crate) async fn pair() -> Pair {
+        site().await.connect().await
+    }
+
+    pub(crate) async fn site() -> Site {
+        let (mut listener, _) = Listener::memory();
+        let config = HttpConfig { certificate: Some(resolver()), ..http_config() };
+        let address = listener.serve_http(config).unwrap();
+        Site { listener, dialer: Dialer::websocket(client_config()).unwrap(), address }
+    }
 }
 
 impl Site {
+    pub(crate) fn new(listener: Listener, dialer: Dialer) -> Self {
+        Self { address: listener.local_address(), listener, dialer }
+    }
+
     pub(crate) async fn dial(&self) -> Result<Connection, ConnectionError> {
-        self.dialer.dial(self.listener.local_address(), NAME).await
+        self.dialer.dial(self.address, NAME).await
     }
 
     /// Dials, and waits for the answer even if early data does not.
@@ -120,8 +168,16 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
     ([127, 0, 0, 1], port).into()
 }
 
+pub(crate) fn http_config() -> HttpConfig {
+    HttpConfig::new(loopback(0), axum::Router::new())
+}
+
+pub(crate) fn client_config() -> ClientConfig {
+    ClientConfig::new(Arc::new(Pinned(certificate())))
+}
+
 pub(crate) fn dialer() -> Dialer {
-    Dialer::quic(ClientConfig::new(Arc::new(Pinned(certificate())))).unwrap()
+    Dialer::quic(client_config()).unwrap()
 }
 
 /// Trusts one certificate, whatever name it bears.
