@@ -1,13 +1,15 @@
 //! HTTP requests, byte by byte, and what is answered.
 
 use crate::{server::Running, soon};
-use rustls::pki_types::ServerName;
+use bytes::Buf;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Which of a server's ports is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Port {
     Plain,
     /// HTTP over TLS.
     Tls,
+    /// HTTP/3.
+    Http3,
 }
 
 /// An answer of HTTP/1.1.
@@ -43,6 +47,8 @@ pub struct Site {
     plain: Option<SocketAddr>,
     tls: Option<SocketAddr>,
     connector: TlsConnector,
+    quic: SocketAddr,
+    certificate: CertificateDer<'static>,
 }
 
 impl Site {
@@ -61,6 +67,8 @@ impl Site {
             plain: server.http_address(),
             tls: server.tcp_address(),
             connector: TlsConnector::from(Arc::new(config)),
+            quic: server.address(),
+            certificate: server.certificate(),
         }
     }
 
@@ -83,6 +91,9 @@ impl Site {
         }
         text += "\r\n";
         match port {
+            Port::Http3 => {
+                soon("an answer", self.http3(method, path, headers)).await.expect("the server answers")
+            }
             Port::Plain => talk(tcp(self.plain.expect("plain HTTP is on")).await, &text).await,
             Port::Tls => {
                 let stream = tcp(self.tls.expect("TLS is on")).await;
@@ -91,6 +102,30 @@ impl Site {
                 talk(tls, &text).await
             }
         }
+    }
+
+    async fn http3(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        let quic = crate::raw::dial_with_alpn(self.quic, self.certificate.clone(), b"h3").await?;
+        let (mut driver, mut sender) = h3::client::new(h3_quinn::Connection::new(quic)).await?;
+        let _driving = AbortOnDropHandle::new(tokio::spawn(async move {
+            std::future::poll_fn(|context| driver.poll_close(context)).await;
+        }));
+        let mut request = http::Request::builder().method(method).uri(format!("https://localhost{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut stream = sender.send_request(request.body(())?).await?;
+        stream.finish().await?;
+        let response = stream.recv_response().await?;
+        let mut head = format!("HTTP/3 {}", response.status());
+        for (name, value) in response.headers() {
+            head += &format!("\r\n{name}: {}", value.to_str()?);
+        }
+        let mut body = Vec::new();
+        while let Some(data) = stream.recv_data().await? {
+            body.extend_from_slice(data.chunk());
+        }
+        Ok(Answer { status: response.status().as_u16(), head, body: String::from_utf8(body)? })
     }
 }
 

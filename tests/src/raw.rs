@@ -1,6 +1,6 @@
 //! A peer that says exactly what a test tells it to, right or wrong.
 
-use crate::{server::Running, soon};
+use crate::soon;
 use bytes::Bytes;
 use dunlin_proto::{
     Decoder, Topic,
@@ -9,19 +9,19 @@ use dunlin_proto::{
         control::{self, Hello, Welcome},
     },
 };
-use dunlin_transport::{ClientConfig, Connection, ConnectionError, Dialer, RecvStream, SendStream, provider};
+use dunlin_transport::{ClientConfig, Connection, ConnectionError, RecvStream, SendStream, provider};
 use rustls::{RootCertStore, client::WebPkiServerVerifier, pki_types::CertificateDer};
 use std::{net::SocketAddr, sync::Arc};
 
-/// A dialer that trusts this certificate.
+/// How clients dial that trust this certificate.
 ///
 /// # Panics
 /// If the certificate is not one.
 #[must_use]
-pub fn dialer(certificate: CertificateDer<'static>) -> Dialer {
+pub fn trusting(certificate: CertificateDer<'static>) -> ClientConfig {
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots(certificate)), provider()).build();
-    Dialer::quic(ClientConfig::new(verifier.expect("a root"))).expect("a dialer")
+    ClientConfig::new(verifier.expect("a root"))
 }
 
 pub(crate) fn roots(certificate: CertificateDer<'static>) -> RootCertStore {
@@ -38,19 +38,20 @@ pub(crate) fn roots(certificate: CertificateDer<'static>) -> RootCertStore {
 /// # Panics
 /// If there is no socket.
 pub async fn dial_with_alpn(
-    server: &Running,
+    server: SocketAddr,
+    certificate: CertificateDer<'static>,
     alpn: &[u8],
 ) -> Result<quinn::Connection, quinn::ConnectionError> {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")
-        .with_root_certificates(roots(server.certificate()))
+        .with_root_certificates(roots(certificate))
         .with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("an initial cipher suite");
     let mut endpoint = quinn::Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a socket");
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
-    endpoint.connect(server.address(), "localhost").expect("a legal name").await
+    endpoint.connect(server, "localhost").expect("a legal name").await
 }
 
 /// One stream, frame by frame.

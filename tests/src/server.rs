@@ -1,10 +1,11 @@
 //! A server inside the test, over real QUIC or in memory.
 
+use crate::raw;
 use anyhow::Context;
 use dunlin_certs::{Fingerprint, Live};
 use dunlin_client::{Client, Trust};
 use dunlin_server::{Builder, Config, Page, Server, config::Sources};
-use dunlin_transport::{Connection, Listener, MemoryDialer};
+use dunlin_transport::{Connection, Dialer, Listener, MemoryDialer};
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, time::SystemTime};
 use tempfile::TempDir;
@@ -18,6 +19,8 @@ use tokio::{
 pub enum Over {
     /// Native QUIC on a loopback socket.
     Quic,
+    /// WebSocket over TLS on a loopback socket.
+    WebSocket,
     /// Memory, without a socket.
     Memory,
 }
@@ -28,6 +31,7 @@ impl Over {
     pub fn name(self) -> &'static str {
         match self {
             Self::Quic => "quic",
+            Self::WebSocket => "websocket",
             Self::Memory => "memory",
         }
     }
@@ -36,6 +40,7 @@ impl Over {
 /// A running server with a data directory of its own.
 pub struct Running {
     server: Server,
+    over: Over,
     memory: Option<MemoryDialer>,
     _dir: TempDir,
 }
@@ -73,7 +78,9 @@ impl Running {
     ) -> Self {
         let (config, dir) = config(settings);
         let (server, memory) = match over {
-            Over::Quic => (channels(Server::builder(config)).start().await.expect("the server starts"), None),
+            Over::Quic | Over::WebSocket => {
+                (channels(Server::builder(config)).start().await.expect("the server starts"), None)
+            }
             Over::Memory => {
                 let certificate =
                     Live::open(config.certificate.clone(), SystemTime::now()).expect("a certificate");
@@ -83,7 +90,7 @@ impl Running {
                 (server.expect("the server starts"), Some(dialer))
             }
         };
-        Self { server, memory, _dir: dir }
+        Self { server, over, memory, _dir: dir }
     }
 
     /// The address of plain HTTP.
@@ -111,7 +118,7 @@ impl Running {
     pub async fn try_start(settings: &[(&str, &str)]) -> Result<Self, dunlin_server::Error> {
         let (config, dir) = config(settings);
         let server = Server::builder(config).start().await?;
-        Ok(Self { server, memory: None, _dir: dir })
+        Ok(Self { server, over: Over::Quic, memory: None, _dir: dir })
     }
 
     /// Where clients connect to.
@@ -141,9 +148,10 @@ impl Running {
     pub fn builder(&self) -> dunlin_client::Builder {
         let builder =
             Client::builder(&self.url()).expect("a legal URL").trust(Trust::Pinned(self.fingerprint()));
-        match &self.memory {
-            Some(dialer) => builder.dialer(dialer.clone()),
-            None => builder,
+        match (&self.memory, self.over) {
+            (Some(dialer), _) => builder.dialer(dialer.clone()),
+            (None, Over::WebSocket) => builder.dialer(self.dialer()),
+            (None, _) => builder,
         }
     }
 
@@ -154,11 +162,18 @@ impl Running {
     pub async fn dial(&self) -> Connection {
         match &self.memory {
             Some(dialer) => dialer.dial().await.expect("the server accepts"),
-            None => {
-                let dialer = crate::raw::dialer(self.certificate());
-                dialer.dial(self.server.address(), "localhost").await.expect("the server accepts")
-            }
+            None => self.dialer().dial(self.server.address(), "localhost").await.expect("the server accepts"),
         }
+    }
+
+    /// A dialer that trusts the server's certificate.
+    fn dialer(&self) -> Dialer {
+        let config = raw::trusting(self.certificate());
+        let dialer = match self.over {
+            Over::WebSocket => Dialer::websocket(config),
+            Over::Quic | Over::Memory => Dialer::quic(config),
+        };
+        dialer.expect("a dialer")
     }
 
     /// The value of a counter, summed over its labels when `label` is empty.

@@ -370,7 +370,8 @@ async fn large_frames_begun_at_once_wait_for_room(over: Over) {
 #[tokio::test]
 async fn an_unknown_alpn_is_refused_in_the_handshake() {
     let server = Running::start(Over::Quic, &[]).await;
-    let error = soon("a refusal", dunlin_tests::raw::dial_with_alpn(&server, b"other/1")).await.unwrap_err();
+    let dialing = dunlin_tests::raw::dial_with_alpn(server.address(), server.certificate(), b"other/1");
+    let error = soon("a refusal", dialing).await.unwrap_err();
     assert!(error.to_string().contains("protocol"), "{error}");
     let mut neighbour = Neighbour::settle(&server).await;
     neighbour.is_undisturbed().await;

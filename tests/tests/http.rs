@@ -4,9 +4,11 @@
 use dunlin_server::Page;
 use dunlin_tests::{
     http::{Port, Site},
+    raw,
     server::{Over, Running},
     soon,
 };
+use dunlin_transport::Dialer;
 use serde_json::{Value, json};
 
 const BOTH: [Port; 2] = [Port::Plain, Port::Tls];
@@ -120,6 +122,17 @@ async fn tcp_has_the_port_of_udp_unless_told_otherwise() {
     assert_eq!(beside.tcp_address(), Some(beside.address()));
     let off = Running::start(Over::Quic, &[("tcp", "off"), ("http", "off")]).await;
     assert_eq!((off.tcp_address(), off.http_address()), (None, None));
+}
+
+#[tokio::test]
+async fn the_plain_port_takes_plain_websockets() {
+    let server = Running::start(Over::Quic, &[]).await;
+    let dialer = Dialer::websocket_plain(raw::trusting(server.certificate())).unwrap();
+    let connection = dialer.dial(server.http_address().unwrap(), "localhost").await.unwrap();
+    raw::greet(&connection, raw::hello()).await;
+    let (mut member, _) = raw::joined(&connection, raw::join("room:1")).await;
+    member.send(raw::push(1, "hello")).await;
+    assert!(member.channel().await.is_some());
 }
 
 #[tokio::test]
