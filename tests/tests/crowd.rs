@@ -11,7 +11,7 @@ use dunlin_tests::{
     process::Home,
     raw::{self, Stream, greet, hello, join, joined, push},
 };
-use dunlin_transport::Connection;
+use dunlin_transport::{Connection, Dialer};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -79,7 +79,7 @@ async fn everybody_gets_everything_in_order() {
     let pid = server.id();
     let alone = resident(pid);
     let pem = std::fs::read(home.path().join("dev-cert.pem")).unwrap();
-    let dialer = raw::dialer(CertificateDer::from_pem_slice(&pem).unwrap());
+    let dialer = Dialer::quic(raw::trusting(CertificateDer::from_pem_slice(&pem).unwrap())).unwrap();
 
     let mut readers = JoinSet::new();
     let mut open = Vec::new();

@@ -129,7 +129,7 @@ async fn the_plain_port_takes_plain_websockets() {
     let server = Running::start(Over::Quic, &[]).await;
     let dialer = Dialer::websocket_plain(raw::trusting(server.certificate())).unwrap();
     let connection = dialer.dial(server.http_address().unwrap(), "localhost").await.unwrap();
-    raw::greet(&connection, raw::hello()).await;
+    let _control = raw::greet(&connection, raw::hello()).await;
     let (mut member, _) = raw::joined(&connection, raw::join("room:1")).await;
     member.send(raw::push(1, "hello")).await;
     assert!(member.channel().await.is_some());
