@@ -1,0 +1,146 @@
+import { type Control, Ended, unexpected } from "./control.ts";
+import { type Ending, lost } from "./ending.ts";
+import { goodbye, pause, ping, resume } from "./frames.ts";
+import type { Live } from "./live.ts";
+import { Liveness } from "./liveness.ts";
+import { Code, KIND } from "./wire.ts";
+
+/** How long the server may take to close after a `Goodbye`, in milliseconds. */
+const FAREWELL = 1_000;
+
+/** The time from a server's welcome to the end of the connection: listens to the control stream, and for silence. */
+export class Online {
+  readonly live: Live;
+  /** Resolves at the end; never rejects. */
+  readonly ended: Promise<Ending>;
+  readonly #control: Control;
+  readonly #random: () => number;
+  readonly #liveness: Liveness;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #leaving: ReturnType<typeof setTimeout> | undefined;
+  #end!: (ending: Ending) => void;
+  #over = false;
+  /** Pings without an answer by number: when they were sent, and who waits. */
+  #pings = new Map<
+    number,
+    { readonly at: number; readonly pong: ((rttMs: number | undefined) => void) | undefined }
+  >();
+  /** The number of the last `Ping`. */
+  #asked = 0;
+  #paused = false;
+
+  constructor(live: Live, control: Control, every: number, random: () => number) {
+    this.live = live;
+    this.#control = control;
+    this.#random = random;
+    this.#liveness = new Liveness(every, Date.now(), live.connection.stats());
+    this.ended = new Promise((resolve) => {
+      this.#end = (ending) => {
+        this.#over = true;
+        clearTimeout(this.#timer);
+        clearTimeout(this.#leaving);
+        for (const { pong } of this.#pings.values()) pong?.(undefined);
+        resolve(ending);
+      };
+    });
+    void this.#listen();
+    this.#schedule();
+  }
+
+  /** Asks for a sign of life; the round trip in milliseconds, or undefined when the connection was lost instead. */
+  ping(): Promise<number | undefined> {
+    if (this.#over) return Promise.resolve(undefined);
+    return new Promise((pong) => this.#ping(pong));
+  }
+
+  /** Asks for a sign of life that must come soon. */
+  check(): void {
+    if (this.#over) return;
+    this.#liveness.check(Date.now(), this.live.connection.stats(), this.live.rttMs);
+    this.#ping(undefined);
+    this.#schedule();
+  }
+
+  /** How long there may be silence before a `Ping` goes out. */
+  setInterval(every: number): void {
+    this.#liveness.setInterval(every, Date.now());
+    this.#schedule();
+  }
+
+  /** Asks the server to hold events back, or to go on. */
+  setPaused(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    this.#control.send(paused ? pause() : resume());
+  }
+
+  /** Ends the session: waits until the server knows, but not for long. */
+  async finish(message: string): Promise<void> {
+    this.#control.finish(goodbye(message));
+    const patience = new Promise((resolve) => setTimeout(resolve, FAREWELL));
+    await Promise.race([this.ended, patience]);
+    this.live.connection.close(Code.OK, message);
+  }
+
+  /** Lets go of the connection without ending the session. Code 0 would say that this client has finished. */
+  abandon(reason: string): void {
+    this.live.connection.close(Code.GOING_AWAY, reason);
+    this.#end(lost(reason));
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      while (!this.#over) await this.#hear();
+    } catch (error) {
+      this.#end(error instanceof Ended ? error.ending : lost(String(error)));
+    }
+  }
+
+  async #hear(): Promise<void> {
+    const frame = await this.#control.next();
+    switch (frame.kind) {
+      case KIND.PONG:
+        return this.#pong(frame.n);
+      case KIND.GO_AWAY:
+        // A random moment: all others were told the same.
+        this.#leaving ??= setTimeout(
+          () => this.#end({ type: "away", url: frame.url }),
+          this.#random() * frame.withinMs,
+        );
+        return;
+      case KIND.GOODBYE:
+        return this.#end({ type: "goodbye", refusal: frame.refusal });
+      case KIND.REFRESHED:
+        return;
+      default:
+        throw unexpected(this.live.connection, "a second answer to Hello");
+    }
+  }
+
+  #ping(pong: ((rttMs: number | undefined) => void) | undefined): void {
+    this.#asked += 1;
+    this.#pings.set(this.#asked, { at: Date.now(), pong });
+    this.#control.send(ping(this.#asked));
+  }
+
+  #pong(n: number): void {
+    const asked = this.#pings.get(n);
+    if (asked === undefined) return;
+    this.#pings.delete(n);
+    this.live.rttMs = Date.now() - asked.at;
+    asked.pong?.(this.live.rttMs);
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#over) return;
+    this.#timer = setTimeout(() => this.#act(), this.#liveness.due - Date.now());
+  }
+
+  #act(): void {
+    const act = this.#liveness.act(Date.now(), this.live.connection.stats());
+    if (act === "giveUp") this.abandon("the server has gone silent");
+    else if (act === "ping") this.#ping(undefined);
+    this.#schedule();
+  }
+}
