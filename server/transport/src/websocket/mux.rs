@@ -352,3 +352,6 @@ impl Channel {
             .or_else(|| self.send.next_data(number))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,4 +134,9 @@ impl RecvHalf {
         self.allowed += more;
         Some(message::window(channel, more))
     }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.len()
+    }
 }

@@ -167,4 +167,9 @@ impl SendHalf {
         self.window -= u32::try_from(bytes).expect("at most a turn");
         taken
     }
+
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.iter().map(Bytes::len).sum()
+    }
 }
