@@ -40,12 +40,12 @@ async fn tls(address: SocketAddr, versions: &[&'static SupportedProtocolVersion]
 }
 
 /// Sends a request and reads until the server closes.
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
+pub(crate) async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
     let mut answer = Vec::new();
     // A server that cuts the connection may do so before it has read all, and without a farewell.
     let _ = stream.write_all(request.as_bytes()).await;
     let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8(answer).unwrap()
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 const REQUEST: &str = "GET /whoami HTTP/1.1\r\nhost: dunlin.test\r\nconnection: close\r\n\r\n";

@@ -13,3 +13,4 @@ mod quic;
 mod restart;
 mod streams;
 mod support;
+mod websocket;
