@@ -40,6 +40,11 @@ const ATTEMPTS: usize = 16;
 impl Http {
     /// Binds UDP, and TCP beside it.
     pub(crate) fn bind(self, quic: &ServerConfig) -> Result<Bound, StartError> {
+        let quic = ServerConfig {
+            http: http::public(&self.facts),
+            origins: self.base.origins.clone(),
+            ..quic.clone()
+        };
         let mut attempts = if quic.listen.port() == 0 { ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;

@@ -7,7 +7,7 @@ use crate::{
     sockets::{Addresses, Bound},
 };
 use dunlin_proto::Code;
-use dunlin_transport::{BindError, Connection, Incoming, Listener};
+use dunlin_transport::{BindError, Connection, ConnectionError, Incoming, Listener};
 use metrics::counter;
 use std::{sync::Arc, thread, time::Duration};
 use tokio::{sync::oneshot, task::JoinSet};
@@ -145,6 +145,7 @@ async fn admit(work: Work, incoming: Incoming) {
     let permit = work.admission.admit(peer.ip());
     let connection = match incoming.accept().await {
         Ok(connection) => connection,
+        Err(ConnectionError::NoSession) => return,
         Err(error) => {
             counter!("dunlin_handshakes_failed_total").increment(1);
             tracing::debug!(%peer, %error, "handshake failed");

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use crate::{
     ConnectionError, RecvStream, SendDatagramError, SendStream,
     memory::{self, Handle},
-    quic, websocket,
+    quic, websocket, webtransport,
 };
 
 /// A connection to a peer; clones are handles to the same one.
@@ -20,6 +20,7 @@ pub struct Connection(pub(crate) Inner);
 #[derive(Clone, Debug)]
 pub(crate) enum Inner {
     Quic(quic::Connection),
+    WebTransport(webtransport::Connection),
     Memory(Handle),
     WebSocket(websocket::Handle),
 }
@@ -86,14 +87,15 @@ pub struct Stats {
 impl Connection {
     /// Opens a bidirectional stream; waits while the peer grants no more.
     ///
-    /// The peer learns of the stream when something is written to it (or it is finished or reset), or a later one
-    /// is used.
+    /// The peer learns of the stream at the latest when something is written to it (or it is finished or reset), or a
+    /// later one is used.
     ///
     /// # Errors
     /// The connection ended.
     pub async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         Ok(match &self.0 {
             Inner::Quic(connection) => streams(connection.open_bi().await?),
+            Inner::WebTransport(connection) => streams(connection.open_bi().await?),
             Inner::Memory(connection) => memory_streams(connection.open_bi().await?),
             Inner::WebSocket(connection) => websocket_streams(connection.open_bi().await?),
         })
@@ -106,6 +108,7 @@ impl Connection {
     pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         Ok(match &self.0 {
             Inner::Quic(connection) => streams(connection.accept_bi().await?),
+            Inner::WebTransport(connection) => streams(connection.accept_bi().await?),
             Inner::Memory(connection) => memory_streams(connection.accept_bi().await?),
             Inner::WebSocket(connection) => websocket_streams(connection.accept_bi().await?),
         })
@@ -118,6 +121,7 @@ impl Connection {
     pub fn send_datagram(&self, data: Bytes) -> Result<(), SendDatagramError> {
         match &self.0 {
             Inner::Quic(connection) => connection.send_datagram(data),
+            Inner::WebTransport(connection) => connection.send_datagram(&data),
             Inner::Memory(connection) => connection.send_datagram(data),
             Inner::WebSocket(connection) => {
                 connection.alive()?;
@@ -133,6 +137,7 @@ impl Connection {
     pub async fn read_datagram(&self) -> Result<Bytes, ConnectionError> {
         match &self.0 {
             Inner::Quic(connection) => connection.read_datagram().await,
+            Inner::WebTransport(connection) => connection.read_datagram().await,
             Inner::Memory(connection) => connection.read_datagram().await,
             // None ever comes.
             Inner::WebSocket(connection) => Err(connection.closed().await),
@@ -144,6 +149,7 @@ impl Connection {
     pub fn max_datagram_size(&self) -> Option<usize> {
         match &self.0 {
             Inner::Quic(connection) => connection.max_datagram_size(),
+            Inner::WebTransport(connection) => connection.max_datagram_size(),
             Inner::Memory(_) => Some(memory::MAX_DATAGRAM_SIZE),
             Inner::WebSocket(_) => None,
         }
@@ -157,6 +163,7 @@ impl Connection {
     pub fn close(&self, code: u32, reason: &str) {
         match &self.0 {
             Inner::Quic(connection) => connection.close(code, reason),
+            Inner::WebTransport(connection) => connection.close(code, reason),
             Inner::Memory(connection) => connection.close(code, reason),
             Inner::WebSocket(connection) => connection.close(code, reason),
         }
@@ -166,6 +173,7 @@ impl Connection {
     pub async fn closed(&self) -> ConnectionError {
         match &self.0 {
             Inner::Quic(connection) => connection.closed().await,
+            Inner::WebTransport(connection) => connection.closed().await,
             Inner::Memory(connection) => connection.closed().await,
             Inner::WebSocket(connection) => connection.closed().await,
         }
@@ -176,6 +184,7 @@ impl Connection {
     pub fn close_reason(&self) -> Option<ConnectionError> {
         match &self.0 {
             Inner::Quic(connection) => connection.close_reason(),
+            Inner::WebTransport(connection) => connection.close_reason(),
             Inner::Memory(connection) => connection.close_reason(),
             Inner::WebSocket(connection) => connection.close_reason(),
         }
@@ -187,6 +196,7 @@ impl Connection {
     pub fn remote_address(&self) -> SocketAddr {
         match &self.0 {
             Inner::Quic(connection) => connection.remote_address(),
+            Inner::WebTransport(connection) => connection.quic().remote_address(),
             Inner::Memory(connection) => connection.remote_address(),
             Inner::WebSocket(connection) => connection.remote_address(),
         }
@@ -197,6 +207,7 @@ impl Connection {
     pub fn kind(&self) -> Kind {
         match &self.0 {
             Inner::Quic(_) => Kind::Quic,
+            Inner::WebTransport(_) => Kind::WebTransport,
             Inner::Memory(_) => Kind::Memory,
             Inner::WebSocket(_) => Kind::WebSocket,
         }
@@ -207,6 +218,7 @@ impl Connection {
     pub fn stats(&self) -> Stats {
         match &self.0 {
             Inner::Quic(connection) => connection.stats(),
+            Inner::WebTransport(connection) => connection.quic().stats(),
             Inner::Memory(connection) => connection.stats(),
             Inner::WebSocket(connection) => connection.stats(),
         }
@@ -219,6 +231,7 @@ impl Connection {
     pub fn grant_streams(&self, n: u32) {
         match &self.0 {
             Inner::Quic(connection) => connection.grant_streams(n),
+            Inner::WebTransport(connection) => connection.grant_streams(n),
             Inner::Memory(connection) => connection.grant_streams(n),
             Inner::WebSocket(connection) => connection.grant_streams(n),
         }
@@ -232,6 +245,7 @@ impl Connection {
     pub fn early_data(&self) -> Option<EarlyData> {
         match &self.0 {
             Inner::Quic(connection) => connection.early_data(),
+            Inner::WebTransport(connection) => connection.quic().early_data(),
             Inner::Memory(_) | Inner::WebSocket(_) => Some(EarlyData::NotUsed),
         }
     }
@@ -244,6 +258,7 @@ impl Connection {
     pub async fn handshake_complete(&self) -> Result<EarlyData, ConnectionError> {
         match &self.0 {
             Inner::Quic(connection) => connection.handshake_complete().await,
+            Inner::WebTransport(connection) => connection.quic().handshake_complete().await,
             Inner::Memory(connection) => connection.close_reason().map_or(Ok(EarlyData::NotUsed), Err),
             Inner::WebSocket(connection) => connection.alive().map(|()| EarlyData::NotUsed),
         }
@@ -254,6 +269,7 @@ impl Connection {
     pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         match &self.0 {
             Inner::Quic(connection) => connection.peer_certificate(),
+            Inner::WebTransport(connection) => connection.quic().peer_certificate(),
             Inner::Memory(_) => None,
             Inner::WebSocket(connection) => connection.peer_certificate(),
         }
@@ -265,6 +281,7 @@ impl Connection {
     pub fn alpn(&self) -> Option<Vec<u8>> {
         match &self.0 {
             Inner::Quic(connection) => connection.alpn(),
+            Inner::WebTransport(connection) => connection.quic().alpn(),
             Inner::Memory(_) => Some(crate::ALPN.to_vec()),
             Inner::WebSocket(_) => Some(crate::SUBPROTOCOL.into()),
         }

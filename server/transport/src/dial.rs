@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use quinn::{EndpointConfig, TokioRuntime, VarInt};
+use quinn::{EndpointConfig, TokioRuntime, VarInt, crypto::rustls::QuicClientConfig};
 use rustls::client::danger::ServerCertVerifier;
 use tokio::time::timeout;
 
@@ -15,10 +15,11 @@ use crate::{
     Connection, ConnectionError, MemoryDialer,
     connection::Inner,
     endpoint::idle,
-    handshake,
+    handshake, http3,
     quic::{self, canonical},
     socket, tls,
     websocket::{self, Scheme},
+    webtransport,
 };
 
 /// How to dial. Sizes are in bytes.
@@ -62,20 +63,30 @@ impl ClientConfig {
         }
     }
 
-    fn quinn(self) -> quinn::ClientConfig {
+    fn native(self) -> quinn::ClientConfig {
+        let tls = tls::client(self.verifier.clone());
+        self.quinn(tls, 0)
+    }
+
+    fn http3(self) -> quinn::ClientConfig {
+        let tls = tls::http3_client(self.verifier.clone());
+        self.quinn(tls, http3::UNIDIRECTIONAL)
+    }
+
+    fn quinn(self, tls: QuicClientConfig, unidirectional: u32) -> quinn::ClientConfig {
         let mut transport = quinn::TransportConfig::default();
         transport
             .keep_alive_interval(Some(self.keep_alive))
             .max_idle_timeout(Some(idle(self.idle_timeout)))
             // Clients open all streams; a server that tries breaks the protocol.
             .max_concurrent_bidi_streams(0u32.into())
-            .max_concurrent_uni_streams(0u32.into())
+            .max_concurrent_uni_streams(unidirectional.into())
             .stream_receive_window(self.stream_window.into())
             .receive_window(VarInt::MAX)
             .send_window(self.send_window)
             .datagram_receive_buffer_size(Some(self.datagram_buffer))
             .initial_rtt(self.initial_rtt);
-        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(self.verifier)));
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(transport));
         config
     }
@@ -96,6 +107,7 @@ pub struct Dialer(Way);
 #[derive(Debug)]
 enum Way {
     Quic(Quic),
+    WebTransport(Quic),
     Memory(MemoryDialer),
     WebSocket(websocket::Dialer),
 }
@@ -113,12 +125,15 @@ impl Dialer {
     /// # Errors
     /// The system gives no socket.
     pub fn quic(config: ClientConfig) -> Result<Self, DialError> {
-        let (handshake_timeout, socket_buffer) = (config.handshake_timeout, config.socket_buffer);
-        let socket = socket::bind_any(socket_buffer)?;
-        let runtime = Arc::new(TokioRuntime);
-        let mut endpoint = quinn::Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
-        endpoint.set_default_client_config(config.quinn());
-        Ok(Self(Way::Quic(Quic { endpoint, handshake_timeout, socket_buffer })))
+        Ok(Self(Way::Quic(Quic::new(config, ClientConfig::native)?)))
+    }
+
+    /// Opens a UDP socket for WebTransport, as above. There is no early data: dialling takes two round trips.
+    ///
+    /// # Errors
+    /// The system gives no socket.
+    pub fn webtransport(config: ClientConfig) -> Result<Self, DialError> {
+        Ok(Self(Way::WebTransport(Quic::new(config, ClientConfig::http3)?)))
     }
 
     /// Dials WebSockets over TLS, each from a TCP socket of its own.
@@ -148,6 +163,9 @@ impl Dialer {
     pub async fn dial(&self, address: SocketAddr, server_name: &str) -> Result<Connection, ConnectionError> {
         match &self.0 {
             Way::Quic(quic) => Ok(Connection(Inner::Quic(quic.dial(address, server_name).await?))),
+            Way::WebTransport(quic) => {
+                Ok(Connection(Inner::WebTransport(quic.dial_session(address, server_name).await?)))
+            }
             Way::Memory(memory) => memory.dial().await,
             Way::WebSocket(websocket) => {
                 Ok(Connection(Inner::WebSocket(websocket.dial(address, server_name).await?)))
@@ -163,7 +181,7 @@ impl Dialer {
     /// The system gives no socket.
     pub fn rebind(&self) -> io::Result<SocketAddr> {
         match &self.0 {
-            Way::Quic(quic) => quic.rebind(),
+            Way::Quic(quic) | Way::WebTransport(quic) => quic.rebind(),
             Way::Memory(_) => Ok(crate::memory::CLIENT),
             Way::WebSocket(_) => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
         }
@@ -171,16 +189,26 @@ impl Dialer {
 }
 
 impl Quic {
+    fn new(config: ClientConfig, quinn: fn(ClientConfig) -> quinn::ClientConfig) -> Result<Self, DialError> {
+        let (handshake_timeout, socket_buffer) = (config.handshake_timeout, config.socket_buffer);
+        let socket = socket::bind_any(socket_buffer)?;
+        let runtime = Arc::new(TokioRuntime);
+        let mut endpoint = quinn::Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
+        endpoint.set_default_client_config(quinn(config));
+        Ok(Self { endpoint, handshake_timeout, socket_buffer })
+    }
+
+    fn connect(&self, address: SocketAddr, server_name: &str) -> Result<quinn::Connecting, ConnectionError> {
+        let connecting = self.endpoint.connect(address, server_name);
+        connecting.map_err(|error| ConnectionError::Transport(error.to_string()))
+    }
+
     async fn dial(
         &self,
         address: SocketAddr,
         server_name: &str,
     ) -> Result<quic::Connection, ConnectionError> {
-        let connecting = self
-            .endpoint
-            .connect(address, server_name)
-            .map_err(|error| ConnectionError::Transport(error.to_string()))?;
-        match connecting.into_0rtt() {
+        match self.connect(address, server_name)?.into_0rtt() {
             Ok((connection, accepted)) => {
                 let handshake = handshake::dial(connection.clone(), accepted);
                 Ok(quic::Connection::new(connection, handshake))
@@ -192,6 +220,18 @@ impl Quic {
                 Ok(quic::Connection::new(connection, handshake::complete()))
             }
         }
+    }
+
+    async fn dial_session(
+        &self,
+        address: SocketAddr,
+        server_name: &str,
+    ) -> Result<webtransport::Connection, ConnectionError> {
+        let session = async {
+            let connection = self.connect(address, server_name)?.await?;
+            http3::open(connection, server_name, self.handshake_timeout).await
+        };
+        timeout(self.handshake_timeout, session).await.map_err(|_| ConnectionError::TimedOut)?
     }
 
     fn rebind(&self) -> io::Result<SocketAddr> {

@@ -2,24 +2,27 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use quinn::TokioRuntime;
+use quinn::{TokioRuntime, crypto::rustls::HandshakeData};
 use rustls::server::ResolvesServerCert;
 use tokio::{
     select,
     sync::watch,
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
-    BindError, Buffers, ConnectionError, Keys, SharedTicketStore,
+    BindError, Buffers, ConnectionError, Keys, Origins, SharedTicketStore,
+    connection::Inner,
     handshake::{self, Counter, UnderWay},
+    http3,
     quic::{self, canonical},
     socket, tls,
+    webtransport::Close,
 };
 
 /// How a worker accepts QUIC connections. Sizes are in bytes.
@@ -41,6 +44,11 @@ pub struct ServerConfig {
     pub certificate: Arc<dyn ResolvesServerCert>,
     /// The secret that survives restarts; the same for all workers.
     pub keys: Keys,
+    /// What answers the plain HTTP/3 requests that come on the same port. Its handlers find the client's address in
+    /// `ConnectInfo<SocketAddr>`. Default empty: 404.
+    pub http: axum::Router,
+    /// The web pages that may open a WebTransport session. Default: those that are always welcome.
+    pub origins: Origins,
     /// Tickets for 0-RTT; the same for all workers, or clients that come to another one lose their round trip.
     pub sessions: SharedTicketStore,
     /// Connections from which nothing was heard for this long are given up; the client's own limit counts too.
@@ -80,6 +88,8 @@ impl ServerConfig {
             listen,
             certificate,
             keys,
+            http: axum::Router::new(),
+            origins: Origins::default(),
             sessions: SharedTicketStore::default(),
             idle_timeout: Duration::from_secs(60),
             initial_streams: 16,
@@ -100,7 +110,7 @@ impl ServerConfig {
         transport
             .max_idle_timeout(Some(idle(self.idle_timeout)))
             .max_concurrent_bidi_streams(quic::stream_limit(self.initial_streams))
-            .max_concurrent_uni_streams(0u32.into())
+            .max_concurrent_uni_streams(http3::UNIDIRECTIONAL.into())
             .stream_receive_window(self.stream_window.into())
             .receive_window(self.receive_window.into())
             .send_window(self.send_window)
@@ -120,6 +130,9 @@ const SMALL_BUFFER: usize = 4 * 1024 * 1024;
 /// 50,000 clients; this takes 5 s. A reset is smaller than the packet it answers, so it amplifies nothing.
 const RESET_INTERVAL: Duration = Duration::from_micros(100);
 
+/// How long WebTransport clients may take to leave before an endpoint that closes cuts everyone off.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     quinn: quinn::Endpoint,
@@ -129,9 +142,9 @@ pub(crate) struct Endpoint {
     retry_above: usize,
     handshake_timeout: Duration,
     max_connections: usize,
-    accepting: watch::Sender<bool>,
-    /// Answers new attempts once the endpoint accepts no more; ends with it.
-    refusing: Mutex<JoinSet<()>>,
+    site: Arc<http3::Site>,
+    /// Answers new attempts once the endpoint accepts no more, and closes it when all was said; ends with it.
+    ending: Mutex<JoinSet<()>>,
 }
 
 impl Endpoint {
@@ -157,21 +170,29 @@ impl Endpoint {
             retry_above: config.retry_above,
             handshake_timeout: config.handshake_timeout,
             max_connections: config.max_connections,
-            accepting: watch::Sender::new(true),
-            refusing: Mutex::default(),
+            site: Arc::new(http3::Site {
+                router: config.http.clone(),
+                origins: config.origins.clone(),
+                header_timeout: config.handshake_timeout,
+                idle_timeout: config.idle_timeout,
+                initial_streams: config.initial_streams,
+                accepting: watch::Sender::new(true),
+                closing: watch::Sender::new(None),
+            }),
+            ending: Mutex::default(),
             quinn: quinn::Endpoint::new(keyed, Some(config.quinn()), socket, Arc::new(TokioRuntime))
                 .map_err(failed)?,
         })
     }
 
     pub(crate) async fn accept(&self) -> Option<Incoming> {
-        let mut accepting = self.accepting.subscribe();
+        let mut accepting = self.site.accepting.subscribe();
         loop {
             let incoming = select! {
                 incoming = self.quinn.accept() => incoming?,
                 _ = accepting.wait_for(|accepting| !accepting) => return None,
             };
-            if !*self.accepting.borrow() || self.quinn.open_connections() >= self.max_connections {
+            if !*self.site.accepting.borrow() || self.quinn.open_connections() >= self.max_connections {
                 incoming.refuse();
             } else if self.handshakes.under_way() >= self.retry_above && !incoming.remote_address_validated()
             {
@@ -179,16 +200,21 @@ impl Endpoint {
                 let _ = incoming.retry();
             } else {
                 let under_way = self.handshakes.begin();
-                return Some(Incoming { quinn: incoming, under_way, timeout: self.handshake_timeout });
+                return Some(Incoming {
+                    quinn: incoming,
+                    under_way,
+                    timeout: self.handshake_timeout,
+                    site: self.site.clone(),
+                });
             }
         }
     }
 
     pub(crate) fn stop_accepting(&self) {
-        if self.accepting.send_replace(false) {
+        if self.site.accepting.send_replace(false) {
             let endpoint = self.quinn.clone();
             // quinn itself would leave attempts unanswered, and clients waiting.
-            self.refusing.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
+            self.ending().spawn(async move {
                 while let Some(incoming) = endpoint.accept().await {
                     incoming.refuse();
                 }
@@ -197,7 +223,22 @@ impl Endpoint {
     }
 
     pub(crate) fn close(&self, code: u32, reason: &str) {
-        self.quinn.close(code.into(), reason.as_bytes());
+        self.site.closing.send_replace(Some(Close { code, reason: reason.to_owned() }));
+        if self.site.closing.receiver_count() == 0 {
+            self.quinn.close(code.into(), reason.as_bytes());
+            return;
+        }
+        self.stop_accepting();
+        // A browser hears of the code within its session only, and not in the close of the connection beneath it.
+        let (site, quinn, reason) = (self.site.clone(), self.quinn.clone(), reason.to_owned());
+        self.ending().spawn(async move {
+            let _ = timeout(FAREWELL, site.closing.closed()).await;
+            quinn.close(code.into(), reason.as_bytes());
+        });
+    }
+
+    fn ending(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn wait_idle(&self) {
@@ -222,6 +263,7 @@ pub(crate) struct Incoming {
     quinn: quinn::Incoming,
     under_way: UnderWay,
     timeout: Duration,
+    site: Arc<http3::Site>,
 }
 
 impl Incoming {
@@ -233,17 +275,28 @@ impl Incoming {
         self.quinn.remote_address_validated()
     }
 
-    /// Returns as soon as the client's first flight is read, so that early data in it is served at once. rustls
-    /// refuses clients that do not speak our protocol.
-    pub(crate) async fn accept(self) -> Result<quic::Connection, ConnectionError> {
+    /// Native QUIC returns as soon as the client's first flight is read, so that early data in it is served at once. With
+    /// HTTP/3 all waits for the end of the handshake: early data could be a request that is replayed. rustls refuses
+    /// clients that speak neither.
+    pub(crate) async fn accept(self) -> Result<Inner, ConnectionError> {
         let deadline = Instant::now() + self.timeout;
         let mut connecting = self.quinn.accept()?;
-        timeout_at(deadline, connecting.handshake_data()).await.map_err(|_| ConnectionError::TimedOut)??;
+        let greeting = timeout_at(deadline, connecting.handshake_data());
+        let greeting = greeting.await.map_err(|_| ConnectionError::TimedOut)??;
+        if greeting.downcast::<HandshakeData>().is_ok_and(|tls| tls.protocol.as_deref() == Some(http3::ALPN))
+        {
+            let connection =
+                timeout_at(deadline, connecting).await.map_err(|_| ConnectionError::TimedOut)??;
+            drop(self.under_way);
+            return Ok(Inner::WebTransport(http3::serve(connection, self.site).await?));
+        }
         let (connection, complete) = connecting.into_0rtt().unwrap_or_else(|_| {
             unreachable!("a server can always send before the handshake is complete");
         });
+        // Those that it has from before it was known what it speaks are all that it gets.
+        connection.set_max_concurrent_uni_streams(0u32.into());
         let handshake = handshake::serve(connection.clone(), complete, self.under_way, deadline);
-        Ok(quic::Connection::new(connection, handshake))
+        Ok(Inner::Quic(quic::Connection::new(connection, handshake)))
     }
 
     pub(crate) fn refuse(self) {

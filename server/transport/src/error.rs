@@ -49,6 +49,9 @@ pub enum ConnectionError {
     /// The TLS handshake failed: certificate, or no protocol in common.
     #[error("TLS: {0}")]
     Tls(String),
+    /// The client came for plain HTTP/3 requests, got its answers, and is gone. No failure, and no connection either.
+    #[error("HTTP/3 that ended without a session")]
+    NoSession,
     /// The QUIC layer gave up for another reason: a protocol violation, or an address that cannot be reached.
     #[error("transport: {0}")]
     Transport(String),

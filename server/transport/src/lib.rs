@@ -17,6 +17,7 @@ mod dial;
 mod endpoint;
 mod error;
 mod handshake;
+mod http3;
 mod keys;
 mod listener;
 mod memory;
@@ -27,6 +28,7 @@ mod stream;
 mod tcp;
 mod tls;
 mod websocket;
+mod webtransport;
 
 pub use connection::{Connection, EarlyData, Kind, Stats};
 pub use dial::{ClientConfig, DialError, Dialer};

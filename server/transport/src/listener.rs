@@ -176,14 +176,15 @@ impl Incoming {
 
     /// Accepts; the connection can be used before its handshake is complete, and early data is read at once.
     ///
-    /// It waits only for the client's first flight, but a slow client can make that last: call it in a task of its
-    /// own.
+    /// With native QUIC it waits only for the client's first flight. A client that comes with HTTP/3 is served its plain
+    /// requests here, until it opens a WebTransport session or leaves. So this can last: call it in a task of its own.
     ///
     /// # Errors
-    /// The client speaks another protocol, or its handshake is broken or too slow.
+    /// The client speaks another protocol, its handshake is broken or too slow, or it opened no session, which is
+    /// [`ConnectionError::NoSession`] and no failure.
     pub async fn accept(self) -> Result<Connection, ConnectionError> {
         Ok(Connection(match self.0 {
-            Attempt::Quic(incoming) => Inner::Quic(incoming.accept().await?),
+            Attempt::Quic(incoming) => incoming.accept().await?,
             Attempt::Memory(incoming) => Inner::Memory(incoming.accept()?),
             Attempt::WebSocket(incoming) => Inner::WebSocket(incoming.accept().await?),
         }))

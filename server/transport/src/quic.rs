@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use quinn::{TransportErrorCode, VarInt, crypto::rustls::HandshakeData};
 use rustls::pki_types::CertificateDer;
+use tokio::select;
 
 use crate::{ConnectionError, EarlyData, SendDatagramError, Stats, handshake};
 
@@ -14,7 +15,7 @@ pub(crate) use stream::{RecvStream, SendStream};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    quinn: quinn::Connection,
+    pub(crate) quinn: quinn::Connection,
     handshake: handshake::Outcome,
 }
 
@@ -23,15 +24,29 @@ impl Connection {
         Self { quinn, handshake }
     }
 
+    /// A connection whose handshake is over.
+    pub(crate) fn established(quinn: quinn::Connection) -> Self {
+        Self { quinn, handshake: handshake::complete() }
+    }
+
     pub(crate) async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         let (send, recv) = self.quinn.open_bi().await?;
         Ok((SendStream::new(send, recv.is_0rtt()), RecvStream::new(recv)))
     }
 
     pub(crate) async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
-        let (send, recv) = self.quinn.accept_bi().await?;
-        // What a server accepts early is real; only what a client opens early can be void.
-        Ok((SendStream::new(send, false), RecvStream::new(recv)))
+        loop {
+            select! {
+                biased;
+                stream = self.quinn.accept_bi() => {
+                    let (send, recv) = stream?;
+                    // What a server accepts early is real; only what a client opens early can be void.
+                    return Ok((SendStream::new(send, false), RecvStream::new(recv)));
+                }
+                // HTTP/3 needs such streams, so a few are allowed before it is known who comes. Dropped, it is stopped.
+                stream = self.quinn.accept_uni() => drop(stream?),
+            }
+        }
     }
 
     pub(crate) fn send_datagram(&self, data: Bytes) -> Result<(), SendDatagramError> {

@@ -9,6 +9,8 @@ use rustls::{
     server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions},
 };
 
+use crate::http3;
+
 /// The application protocol (RFC 7301) of native QUIC connections.
 pub const ALPN: &[u8] = b"dunlin/1";
 
@@ -51,7 +53,8 @@ pub(crate) fn server(
         .expect("ring has TLS 1.3 cipher suites")
         .with_no_client_auth()
         .with_cert_resolver(certificate);
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    // The first that a client offers as well is taken.
+    tls.alpn_protocols = vec![ALPN.to_vec(), http3::ALPN.to_vec()];
     tls.session_storage = tickets.0;
     tls.send_tls13_tickets = 2;
     // QUIC knows only this value and 0 (RFC 9001, 4.6.1); flow control is what bounds early data.
@@ -70,17 +73,28 @@ pub(crate) fn http_server(certificate: Arc<dyn ResolvesServerCert>) -> rustls::S
     tls
 }
 
-/// The client's side; it keeps tickets of the last 256 server names in memory.
+/// The client's side of native QUIC; it keeps tickets of the last 256 server names in memory.
 pub(crate) fn client(verifier: Arc<dyn ServerCertVerifier>) -> QuicClientConfig {
+    let mut tls = quic_client(verifier, ALPN);
+    tls.enable_early_data = true;
+    QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+}
+
+/// The client's side of HTTP/3, without early data: a session is opened once the server is known to be there.
+pub(crate) fn http3_client(verifier: Arc<dyn ServerCertVerifier>) -> QuicClientConfig {
+    let tls = quic_client(verifier, http3::ALPN);
+    QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+}
+
+fn quic_client(verifier: Arc<dyn ServerCertVerifier>, protocol: &[u8]) -> rustls::ClientConfig {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has TLS 1.3 cipher suites")
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    tls.enable_early_data = true;
-    QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    tls
 }
 
 /// The client's side of a WebSocket, version 1.2 or 1.3.

@@ -2,13 +2,18 @@
 
 use std::{
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
+use quinn::VarInt;
 
 use super::code;
-use crate::{ReadError, WriteError};
+use crate::{
+    ConnectionError, ReadError, WriteError,
+    webtransport::{self, Session},
+};
 
 #[derive(Debug)]
 pub(crate) struct SendStream {
@@ -17,18 +22,32 @@ pub(crate) struct SendStream {
     early: bool,
     /// Finished or reset by this side.
     done: bool,
+    owner: Owner,
 }
 
 #[derive(Debug)]
-pub(crate) struct RecvStream(quinn::RecvStream);
+pub(crate) struct RecvStream {
+    quinn: quinn::RecvStream,
+    owner: Owner,
+}
+
+/// What a stream belongs to: a WebTransport session, or the connection itself. It decides how codes travel, and whose
+/// end is the stream's.
+#[derive(Debug)]
+struct Owner(Option<Arc<Session>>);
 
 impl SendStream {
     pub(crate) fn new(quinn: quinn::SendStream, early: bool) -> Self {
-        Self { quinn, early, done: false }
+        Self { quinn, early, done: false, owner: Owner(None) }
+    }
+
+    pub(crate) fn of_session(quinn: quinn::SendStream, session: Arc<Session>) -> Self {
+        Self { quinn, early: false, done: false, owner: Owner(Some(session)) }
     }
 
     pub(crate) async fn write_chunks(&mut self, chunks: &mut [Bytes]) -> Result<(), WriteError> {
-        Ok(self.quinn.write_all_chunks(chunks).await?)
+        self.owner.alive()?;
+        self.quinn.write_all_chunks(chunks).await.map_err(|error| self.owner.write_error(error))
     }
 
     pub(crate) fn finish(&mut self) {
@@ -42,7 +61,7 @@ impl SendStream {
     pub(crate) fn reset(&mut self, code: u32) {
         self.done = true;
         // Fails only on a stream that was reset, or delivered to the end.
-        let _ = self.quinn.reset(code.into());
+        let _ = self.quinn.reset(self.owner.encode(code));
     }
 
     pub(crate) fn set_priority(&self, priority: i32) {
@@ -52,9 +71,11 @@ impl SendStream {
 
     pub(crate) async fn stopped(&mut self) -> Result<Option<u32>, WriteError> {
         match self.quinn.stopped().await {
-            Ok(stopped) => Ok(stopped.map(code)),
+            Ok(stopped) => Ok(stopped.map(|code| self.owner.decode(code))),
             Err(quinn::StoppedError::ZeroRttRejected) => Err(WriteError::EarlyDataRejected),
-            Err(quinn::StoppedError::ConnectionLost(error)) => Err(WriteError::Connection(error.into())),
+            Err(quinn::StoppedError::ConnectionLost(error)) => {
+                Err(WriteError::Connection(self.owner.why(error)))
+            }
         }
     }
 
@@ -82,15 +103,20 @@ impl Drop for SendStream {
 
 impl RecvStream {
     pub(crate) fn new(quinn: quinn::RecvStream) -> Self {
-        Self(quinn)
+        Self { quinn, owner: Owner(None) }
+    }
+
+    pub(crate) fn of_session(quinn: quinn::RecvStream, session: Arc<Session>) -> Self {
+        Self { quinn, owner: Owner(Some(session)) }
     }
 
     pub(crate) async fn read(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
-        match self.0.read_chunk(max, true).await {
+        self.owner.alive()?;
+        match self.quinn.read_chunk(max, true).await {
             Ok(chunk) => Ok(chunk.map(|chunk| chunk.bytes)),
             Err(quinn::ReadError::ClosedStream) => Ok(None),
-            Err(quinn::ReadError::Reset(reset)) => Err(ReadError::Reset(code(reset))),
-            Err(quinn::ReadError::ConnectionLost(error)) => Err(ReadError::Connection(error.into())),
+            Err(quinn::ReadError::Reset(reset)) => Err(ReadError::Reset(self.owner.decode(reset))),
+            Err(quinn::ReadError::ConnectionLost(error)) => Err(ReadError::Connection(self.owner.why(error))),
             Err(quinn::ReadError::ZeroRttRejected) => Err(ReadError::EarlyDataRejected),
             Err(quinn::ReadError::IllegalOrderedRead) => unreachable!("all reads are ordered"),
         }
@@ -98,17 +124,52 @@ impl RecvStream {
 
     pub(crate) fn stop(&mut self, code: u32) {
         // Fails only on a stream that has ended.
-        let _ = self.0.stop(code.into());
+        let _ = self.quinn.stop(self.owner.encode(code));
     }
 }
 
-impl From<quinn::WriteError> for WriteError {
-    fn from(error: quinn::WriteError) -> Self {
+impl Drop for RecvStream {
+    fn drop(&mut self) {
+        // quinn would stop it too, but with a code that means nothing to a session's peer.
+        if self.owner.0.is_some() {
+            self.stop(0);
+        }
+    }
+}
+
+impl Owner {
+    /// Fails once the session is over, while the connection beneath may live for another moment.
+    fn alive(&self) -> Result<(), ConnectionError> {
+        self.0.as_ref().and_then(|session| session.ended()).map_or(Ok(()), Err)
+    }
+
+    fn encode(&self, code: u32) -> VarInt {
+        match self.0 {
+            Some(_) => webtransport::to_http3(code),
+            None => code.into(),
+        }
+    }
+
+    fn decode(&self, by_peer: VarInt) -> u32 {
+        match self.0 {
+            Some(_) => webtransport::from_http3(by_peer).unwrap_or(u32::MAX),
+            None => code(by_peer),
+        }
+    }
+
+    fn why(&self, error: quinn::ConnectionError) -> ConnectionError {
+        match &self.0 {
+            Some(session) => session.why(error),
+            None => error.into(),
+        }
+    }
+
+    fn write_error(&self, error: quinn::WriteError) -> WriteError {
         match error {
-            quinn::WriteError::Stopped(stopped) => Self::Stopped(code(stopped)),
-            quinn::WriteError::ConnectionLost(error) => Self::Connection(error.into()),
-            quinn::WriteError::ClosedStream => Self::Finished,
-            quinn::WriteError::ZeroRttRejected => Self::EarlyDataRejected,
+            quinn::WriteError::Stopped(code) => WriteError::Stopped(self.decode(code)),
+            quinn::WriteError::ConnectionLost(error) => WriteError::Connection(self.why(error)),
+            quinn::WriteError::ClosedStream => WriteError::Finished,
+            quinn::WriteError::ZeroRttRejected => WriteError::EarlyDataRejected,
         }
     }
 }

@@ -5,7 +5,7 @@ use dunlin_transport::{ConnectionError, SendDatagramError};
 
 use crate::support::{Pair, echo, now};
 
-crate::over! { [quic memory] pair {
+crate::over! { [quic webtransport memory] pair {
     datagrams_go_both_ways
     the_largest_datagram_fits_and_no_larger
     datagrams_that_nobody_reads_are_dropped

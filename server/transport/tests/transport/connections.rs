@@ -83,6 +83,7 @@ async fn both_ends_are_described(pair: Pair) {
         // The words went there and back.
         assert!(stats.sent_bytes >= 14 && stats.received_bytes >= 14, "{stats:?}");
         let protocol = match end.kind() {
+            Kind::WebTransport => b"h3",
             Kind::WebSocket => SUBPROTOCOL.as_bytes(),
             _ => ALPN,
         };

@@ -28,7 +28,7 @@ async fn a_client_of_another_protocol_is_turned_away() {
     assert!(error.await.to_string().contains("120"));
 }
 
-/// Dials with quinn alone, for ALPN `h3`.
+/// Dials with quinn alone, for ALPN `hq-interop`.
 async fn stranger(server: SocketAddr) -> Result<quinn::Connection, quinn::ConnectionError> {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -36,7 +36,7 @@ async fn stranger(server: SocketAddr) -> Result<quinn::Connection, quinn::Connec
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Pinned(certificate())))
         .with_no_client_auth();
-    tls.alpn_protocols = vec![b"h3".to_vec()];
+    tls.alpn_protocols = vec![b"hq-interop".to_vec()];
     let tls = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
     let endpoint = quinn::Endpoint::client(loopback(0)).unwrap();
     endpoint.connect_with(quinn::ClientConfig::new(Arc::new(tls)), server, NAME).unwrap().await

@@ -29,7 +29,7 @@ pub(crate) const NAME: &str = "dunlin.test";
 #[macro_export]
 macro_rules! over_every_transport {
     ($start:ident $stories:tt) => {
-        $crate::over! { [quic memory websocket] $start $stories }
+        $crate::over! { [quic webtransport memory websocket] $start $stories }
     };
 }
 
@@ -85,6 +85,19 @@ pub(crate) mod quic {
 
     pub(crate) async fn site() -> Site {
         Site::new(Listener::bind(server_config()).unwrap(), dialer())
+    }
+}
+
+pub(crate) mod webtransport {
+    use super::{Dialer, Listener, Pair, Site, client_config, server_config};
+
+    pub(crate) async fn pair() -> Pair {
+        site().await.connect().await
+    }
+
+    pub(crate) async fn site() -> Site {
+        let dialer = Dialer::webtransport(client_config()).unwrap();
+        Site::new(Listener::bind(server_config()).unwrap(), dialer)
     }
 }
 

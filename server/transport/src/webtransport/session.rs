@@ -1,0 +1,100 @@
+//! The task of a session: it owns the HTTP/3 connection from the moment that one is there, and takes leave at the end.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    join, select,
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    Connection, End, Link, Session,
+    capsule::{Capsules, Malformed},
+    codes::H3_NO_ERROR,
+    streams,
+};
+use crate::{
+    ConnectionError,
+    http3::{Connect, RecvHalf, Side, Upgraded},
+};
+
+/// Streams that wait to be accepted; those beyond wait with their headers unread.
+const ARRIVED: usize = 16;
+
+/// How long the peer may take to leave once it is told that the session is over.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Makes a session of a request that was answered with yes.
+///
+/// From here on nobody asks the HTTP/3 connection for anything, and all streams that are opened come here.
+pub(crate) fn begin(quinn: quinn::Connection, http3: Upgraded) -> Connection {
+    let link = Arc::new(Link::new(quinn, http3.session_id, http3.side));
+    if let Side::Server { initial_streams } = http3.side {
+        link.grant_streams(initial_streams);
+    }
+    let (queue, arrived) = mpsc::channel(ARRIVED);
+    tokio::spawn(run(link.clone(), http3, queue));
+    Connection(Arc::new(Session { link, arrived: Mutex::new(arrived) }))
+}
+
+async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stream>) {
+    let Upgraded { mut send, mut recv, http, requests, mut closing, header_timeout, .. } = http3;
+    let quinn = &link.quic.quinn;
+    select! {
+        end = listen(&mut recv) => link.end(End::Theirs(end)),
+        _ = link.ended() => {}
+        Some(close) = async { closing.wait_for(Option::is_some).await.ok().and_then(|close| close.clone()) } => {
+            link.close(close);
+        }
+        _ = quinn.closed() => {}
+        () = receive(&link, &queue, requests, header_timeout) => {}
+    }
+    let end = link.end.borrow().clone();
+    if let Some(End::Ours(close)) = end {
+        let farewell = async {
+            // If it cannot be delivered, there is nobody to wait for.
+            if send.finish_with(close.encode()).await.is_ok() {
+                quinn.closed().await;
+            }
+        };
+        let _ = timeout(FAREWELL, farewell).await;
+    }
+    quinn.close(H3_NO_ERROR, b"");
+    drop(http);
+}
+
+/// Takes streams, and turns away requests that had not told in time what they are.
+async fn receive(
+    link: &Link,
+    queue: &mpsc::Sender<streams::Stream>,
+    mut requests: JoinSet<Option<Connect>>,
+    patience: Duration,
+) {
+    let late = async {
+        while let Some(answered) = requests.join_next().await {
+            if let Ok(Some(connect)) = answered {
+                connect.reject();
+            }
+        }
+    };
+    join!(streams::receive(link, queue, patience), late);
+}
+
+/// Waits for what the peer has to say about the session, which is its end.
+async fn listen(recv: &mut RecvHalf) -> ConnectionError {
+    let mut capsules = Capsules::default();
+    loop {
+        let piece = match recv.read().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return ConnectionError::Transport("the session ended without a code".into()),
+            Err(error) => return ConnectionError::Transport(format!("the session broke off: {error}")),
+        };
+        match capsules.push(&piece) {
+            Ok(None) => {}
+            Ok(Some(close)) => return ConnectionError::Closed { code: close.code, reason: close.reason },
+            Err(Malformed) => return ConnectionError::Transport("a capsule of impossible size".into()),
+        }
+    }
+}
