@@ -2,6 +2,7 @@
 export type { Backoff } from "./backoff.ts";
 export { Channel, type ChannelEvents } from "./channel.ts";
 export { Client, type ClientEvents } from "./client.ts";
+export { decodeValue, encodeValue } from "./codec.ts";
 export { codeName, codeRetry } from "./codes.ts";
 export { type Discovered, discover } from "./discover.ts";
 export { type Closed, ClosedError, DunlinError, JoinError, PushError, type PushFailure } from "./errors.ts";
@@ -19,5 +20,6 @@ export {
 export type { CertificateHash, ClientOptions, Delivery, JoinOptions, PushOptions } from "./options.ts";
 export { OLDEST, type Position, samePosition, showPosition } from "./position.ts";
 export { OFFLINE_AFTER, type State } from "./state.ts";
+export { topicProblem } from "./topic.ts";
 export type { TransportKind } from "./transport.ts";
 export { Code, type Retry } from "./wire.ts";
