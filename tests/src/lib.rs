@@ -29,6 +29,9 @@ macro_rules! over_every_transport {
         mod quic {
             $(#[tokio::test] async fn $story() { super::$story($crate::server::Over::Quic).await; })*
         }
+        mod webtransport {
+            $(#[tokio::test] async fn $story() { super::$story($crate::server::Over::WebTransport).await; })*
+        }
         mod websocket {
             $(#[tokio::test] async fn $story() { super::$story($crate::server::Over::WebSocket).await; })*
         }

@@ -19,6 +19,8 @@ use tokio::{
 pub enum Over {
     /// Native QUIC on a loopback socket.
     Quic,
+    /// WebTransport on a loopback socket.
+    WebTransport,
     /// WebSocket over TLS on a loopback socket.
     WebSocket,
     /// Memory, without a socket.
@@ -31,6 +33,7 @@ impl Over {
     pub fn name(self) -> &'static str {
         match self {
             Self::Quic => "quic",
+            Self::WebTransport => "webtransport",
             Self::WebSocket => "websocket",
             Self::Memory => "memory",
         }
@@ -78,7 +81,7 @@ impl Running {
     ) -> Self {
         let (config, dir) = config(settings);
         let (server, memory) = match over {
-            Over::Quic | Over::WebSocket => {
+            Over::Quic | Over::WebTransport | Over::WebSocket => {
                 (channels(Server::builder(config)).start().await.expect("the server starts"), None)
             }
             Over::Memory => {
@@ -150,8 +153,8 @@ impl Running {
             Client::builder(&self.url()).expect("a legal URL").trust(Trust::Pinned(self.fingerprint()));
         match (&self.memory, self.over) {
             (Some(dialer), _) => builder.dialer(dialer.clone()),
-            (None, Over::WebSocket) => builder.dialer(self.dialer()),
-            (None, _) => builder,
+            (None, Over::WebTransport | Over::WebSocket) => builder.dialer(self.dialer()),
+            (None, Over::Quic | Over::Memory) => builder,
         }
     }
 
@@ -170,6 +173,7 @@ impl Running {
     fn dialer(&self) -> Dialer {
         let config = raw::trusting(self.certificate());
         let dialer = match self.over {
+            Over::WebTransport => Dialer::webtransport(config),
             Over::WebSocket => Dialer::websocket(config),
             Over::Quic | Over::Memory => Dialer::quic(config),
         };

@@ -11,12 +11,14 @@ use dunlin_tests::{
 use dunlin_transport::Dialer;
 use serde_json::{Value, json};
 
-const BOTH: [Port; 2] = [Port::Plain, Port::Tls];
+/// The ports that the world reaches, and all.
+const PUBLIC: [Port; 2] = [Port::Tls, Port::Http3];
+const ALL: [Port; 3] = [Port::Plain, Port::Tls, Port::Http3];
 
 #[tokio::test]
 async fn a_server_is_healthy_until_it_drains() {
     let server = Running::start(Over::Quic, &[("drain", "1m")]).await;
-    for port in BOTH {
+    for port in ALL {
         let answer = Site::of(&server).get(port, "/healthz").await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"), "{port:?}");
     }
@@ -24,7 +26,8 @@ async fn a_server_is_healthy_until_it_drains() {
     let rude = server.dial().await;
     let site = Site::of(&server);
     let end = tokio::spawn(server.shut_down());
-    for port in BOTH {
+    // HTTP/3 takes no new connections then.
+    for port in [Port::Plain, Port::Tls] {
         let draining = soon("the drain", async {
             loop {
                 let answer = site.get(port, "/healthz").await;
@@ -46,13 +49,15 @@ async fn metrics_are_for_the_machine_only() {
     let server = Running::start(Over::Quic, &[]).await;
     let metrics = Site::of(&server).get(Port::Plain, "/metrics").await;
     assert!(metrics.status == 200 && metrics.body.contains("# TYPE"), "{metrics:?}");
-    assert_eq!(Site::of(&server).get(Port::Tls, "/metrics").await.status, 404);
+    for port in PUBLIC {
+        assert_eq!(Site::of(&server).get(port, "/metrics").await.status, 404);
+    }
 }
 
 #[tokio::test]
 async fn browsers_are_told_the_way() {
     let server = Running::start(Over::Quic, &[]).await;
-    for port in BOTH {
+    for port in ALL {
         let answer = Site::of(&server).get(port, "/v1/connect").await;
         assert_eq!(answer.header("content-type"), Some("application/json"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -85,7 +90,7 @@ async fn a_way_that_is_not_there_is_not_told() {
 #[tokio::test]
 async fn only_pages_that_may_connect_read_the_way() {
     let server = Running::start(Over::Quic, &[("origins", "https://app.example")]).await;
-    for port in BOTH {
+    for port in ALL {
         for (origin, welcome) in [
             ("https://app.example", true),
             ("http://localhost:3000", true),
@@ -149,7 +154,7 @@ async fn a_port_that_is_taken_is_named_with_its_key() {
 #[tokio::test]
 async fn a_request_for_nothing_is_answered_so() {
     let server = Running::start(Over::Quic, &[]).await;
-    for port in BOTH {
+    for port in ALL {
         let answer = Site::of(&server).get(port, "/nothing/here").await;
         assert_eq!((answer.status, answer.body.as_str()), (404, "there is nothing at /nothing/here\n"));
         let answer = Site::of(&server).request(port, "POST", "/healthz", &[("Content-Length", "0")]).await;
@@ -160,7 +165,7 @@ async fn a_request_for_nothing_is_answered_so() {
 #[tokio::test]
 async fn the_console_is_a_page_that_nobody_frames() {
     let server = Running::start(Over::Quic, &[]).await;
-    for port in BOTH {
+    for port in ALL {
         let page = Site::of(&server).get(port, "/").await;
         if server.console() == Page::Absent {
             assert!(
@@ -195,7 +200,7 @@ async fn the_console_is_a_page_that_nobody_frames() {
 async fn a_console_that_is_off_is_not_there() {
     let server = Running::start(Over::Quic, &[("console.mode", "off")]).await;
     assert_eq!(server.console(), Page::Off);
-    for port in BOTH {
+    for port in ALL {
         assert_eq!(Site::of(&server).get(port, "/").await.status, 404);
     }
 }
