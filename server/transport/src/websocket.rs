@@ -148,9 +148,22 @@ impl Handle {
 
     /// Does something to the multiplexer, and sends what follows from it.
     fn act<T>(&self, act: impl FnOnce(&mut Mux) -> T) -> T {
-        let result = act(&mut self.shared().lock().mux);
-        self.shared().outgoing.wake();
+        let mut state = self.shared().lock();
+        let result = act(&mut state.mux);
+        self.shared().send(state);
         result
+    }
+
+    /// The application is done with a half of a channel.
+    fn release(&self, channel: u32, half: Half) {
+        let mut state = self.shared().lock();
+        // A read that was given up may still be noted there.
+        state.waiting.remove(&(channel, half));
+        match half {
+            Half::Send => state.mux.release_send(channel),
+            Half::Recv => state.mux.release_recv(channel),
+        }
+        self.shared().send(state);
     }
 
     /// As [`act`](Self::act); on nothing, has the task woken when there may be something. What is there comes before
@@ -164,16 +177,14 @@ impl Handle {
     ) -> Poll<Result<T, ConnectionError>> {
         let mut state = self.shared().lock();
         if let Some(value) = ready(&mut state.mux) {
-            drop(state);
-            self.shared().outgoing.wake();
+            self.shared().send(state);
             return Poll::Ready(Ok(value));
         }
         if let Some(ended) = &state.ended {
             return Poll::Ready(Err(ended.clone()));
         }
         state.waiting.insert((channel, half), cx.waker().clone());
-        drop(state);
-        self.shared().outgoing.wake();
+        self.shared().send(state);
         Poll::Pending
     }
 
@@ -241,6 +252,15 @@ impl Shared {
         waiting.into_values().for_each(Waker::wake);
         self.changed.notify_waiters();
         true
+    }
+
+    /// Has the driver send what there is.
+    fn send(&self, state: MutexGuard<'_, State>) {
+        let output = state.mux.has_output();
+        drop(state);
+        if output {
+            self.outgoing.wake();
+        }
     }
 
     /// Tells those who wait what the multiplexer has to tell.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+mod channel;
 mod message;
 mod recv;
 mod schedule;
@@ -15,10 +16,9 @@ mod send;
 
 pub(crate) use send::Unwritable;
 
+use channel::Channel;
 use message::Body;
-use recv::RecvHalf;
-use schedule::{Place, Schedule};
-use send::SendHalf;
+use schedule::Schedule;
 
 /// What either side may send on a channel at first.
 pub(crate) const INITIAL_WINDOW: u32 = 65_536;
@@ -89,18 +89,6 @@ pub(crate) struct Mux {
     ended: u32,
     schedule: Schedule,
     events: VecDeque<Event>,
-}
-
-#[derive(Debug)]
-struct Channel {
-    send: SendHalf,
-    recv: RecvHalf,
-    priority: i32,
-    place: Place,
-    /// Halves that the application still holds, or will hold once it accepts.
-    held: u8,
-    /// Both halves are over: it makes room for another.
-    over: bool,
 }
 
 impl Mux {
@@ -227,12 +215,9 @@ impl Mux {
 
     /// The next message to send.
     pub(crate) fn transmit(&mut self) -> Option<Bytes> {
-        if self.role == Role::Server {
-            let in_all = self.at_once.saturating_add(self.ended);
-            if in_all > self.granted {
-                self.granted = in_all;
-                return Some(message::streams(in_all));
-            }
+        if let Some(in_all) = self.streams_due() {
+            self.granted = in_all;
+            return Some(message::streams(in_all));
         }
         loop {
             let next = self.schedule.peek()?;
@@ -259,6 +244,17 @@ impl Mux {
         }
     }
 
+    /// Whether there is a message to send. It may turn out that there is none.
+    pub(crate) fn has_output(&self) -> bool {
+        self.streams_due().is_some() || self.schedule.peek().is_some()
+    }
+
+    /// How many channels there may be in all, if the client does not know yet.
+    fn streams_due(&self) -> Option<u32> {
+        let in_all = self.at_once.saturating_add(self.ended);
+        (self.role == Role::Server && in_all > self.granted).then_some(in_all)
+    }
+
     pub(crate) fn event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -266,17 +262,7 @@ impl Mux {
     fn add(&mut self) -> u32 {
         let number = self.next;
         self.next += 1;
-        self.channels.insert(
-            number,
-            Channel {
-                send: SendHalf::new(),
-                recv: RecvHalf::new(self.window),
-                priority: 0,
-                place: Place::default(),
-                held: 2,
-                over: false,
-            },
-        );
+        self.channels.insert(number, Channel::new(self.window));
         number
     }
 
@@ -307,49 +293,6 @@ impl Mux {
         if channel.send.wants_data() {
             self.schedule.add_data(number, channel.priority, &mut channel.place);
         }
-    }
-}
-
-impl Channel {
-    fn receive(&mut self, number: u32, body: Body<'_>) -> Result<Option<Event>, Violation> {
-        Ok(match body {
-            Body::Data(data) => {
-                self.recv.peer_sends(data)?;
-                Some(Event::Readable(number))
-            }
-            Body::Fin(data) => {
-                self.recv.peer_sends(data)?;
-                self.recv.peer_finishes();
-                Some(Event::Readable(number))
-            }
-            Body::Reset(code) => {
-                self.recv.peer_resets(code);
-                Some(Event::Readable(number))
-            }
-            Body::Stop(code) => self.send.peer_stops(code).then_some(Event::Writable(number)),
-            Body::Window(more) => {
-                self.send.peer_grants(more)?;
-                None
-            }
-            Body::Streams(_) => None,
-        })
-    }
-
-    /// What opens a channel: any message but WINDOW, an empty one if there is nothing to say.
-    fn first_message(&mut self, number: u32) -> Bytes {
-        self.recv
-            .next_stop(number)
-            .or_else(|| self.send.next_reset(number))
-            .or_else(|| self.send.next_data(number))
-            .unwrap_or_else(|| message::data(number, Vec::new()))
-    }
-
-    fn next_message(&mut self, number: u32) -> Option<Bytes> {
-        self.recv
-            .next_stop(number)
-            .or_else(|| self.send.next_reset(number))
-            .or_else(|| self.recv.next_window(number))
-            .or_else(|| self.send.next_data(number))
     }
 }
 

@@ -60,7 +60,7 @@ impl SendStream {
 
 impl Drop for SendStream {
     fn drop(&mut self) {
-        self.connection.act(|mux| mux.release_send(self.channel));
+        self.connection.release(self.channel, Half::Send);
     }
 }
 
@@ -83,7 +83,7 @@ impl RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
-        self.connection.act(|mux| mux.release_recv(self.channel));
+        self.connection.release(self.channel, Half::Recv);
     }
 }
 
