@@ -1,13 +1,19 @@
 //! Setting up a client.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use dunlin_transport::Dialer;
+use dunlin_transport::{Dialer, Kind as Transport};
 
 use crate::{
     Backoff, Client, Closed, Code, Trust,
     address::{Address, UrlError},
-    client, dial,
+    client,
+    dial::Dialers,
+    networks::{HEAD_START, Networks},
+    route::Route,
 };
 
 /// The settings of a client, and the ways to start it.
@@ -21,7 +27,15 @@ pub struct Builder {
     pub(crate) connect_timeout: Duration,
     pub(crate) token: Option<String>,
     pub(crate) backoff: Backoff,
+    pub(crate) only: Option<Transport>,
+    pub(crate) head_start: Duration,
+    pub(crate) retry_quic: Duration,
     pub(crate) dialer: Option<Arc<Dialer>>,
+    pub(crate) fallback_dialer: Option<Arc<Dialer>>,
+    /// Sockets and tickets, once they are shared.
+    pub(crate) dialers: Option<Arc<Dialers>>,
+    /// Of all clients of this builder and its clones.
+    pub(crate) networks: Arc<Mutex<Networks>>,
 }
 
 /// Why a client could not be connected.
@@ -66,7 +80,13 @@ impl Builder {
             connect_timeout: Duration::from_secs(10),
             token: None,
             backoff: Backoff::default(),
+            only: None,
+            head_start: HEAD_START,
+            retry_quic: Duration::from_secs(60),
             dialer: None,
+            fallback_dialer: None,
+            dialers: None,
+            networks: Arc::default(),
         })
     }
 
@@ -106,20 +126,52 @@ impl Builder {
         self
     }
 
-    /// Dials with this dialer, as one in memory; the settings of trust and keep-alive are then its own affair.
+    /// Connects by this transport and no other, on the host and port of the URL, whatever its scheme says. Unless this
+    /// is set, `dunlin://` and `https://` fall back to WebSocket.
+    ///
+    /// # Errors
+    /// It is not to be had at such an address: at `ws://` there is plain WebSocket only.
+    pub fn only(mut self, transport: Transport) -> Result<Self, UrlError> {
+        Route::of(self.address.scheme, Some(transport))?;
+        self.only = Some(transport);
+        Ok(self)
+    }
+
+    /// How long QUIC is tried alone before WebSocket is tried beside it; 500 ms unless set. On a network where QUIC got
+    /// no answer lately there is no head start.
+    pub fn head_start(mut self, head_start: Duration) -> Self {
+        self.head_start = head_start;
+        self
+    }
+
+    /// How long after falling back to WebSocket QUIC is tried again, beside the session; 1 minute unless set. The pause
+    /// doubles with each failure up to 30 times this, and up to a quarter is added at random.
+    pub fn retry_quic(mut self, after: Duration) -> Self {
+        self.retry_quic = after;
+        self
+    }
+
+    /// Dials with this dialer and never another way, as one in memory; the settings of trust and keep-alive are then
+    /// its own affair.
     pub fn dialer(mut self, dialer: impl Into<Dialer>) -> Self {
         self.dialer = Some(Arc::new(dialer.into()));
         self
     }
 
-    /// Opens the socket now. Clients that are started from clones of this builder share it, and the tickets with which
+    /// Falls back to this dialer where the one that was [given](Self::dialer) gets no answer, as from QUIC to WebSocket.
+    pub fn fallback_dialer(mut self, dialer: impl Into<Dialer>) -> Self {
+        self.fallback_dialer = Some(Arc::new(dialer.into()));
+        self
+    }
+
+    /// Opens the sockets now. Clients that are started from clones of this builder share them, and the tickets with which
     /// a later one can send early data; a change of trust or keep-alive after this has no effect. Must be called in the
     /// tokio runtime in which the clients will run.
     ///
     /// # Errors
     /// What is to be trusted cannot be read, or the system gives no socket.
     pub fn shared(mut self) -> Result<Self, ConnectError> {
-        self.dialer = Some(dial::socket(&self).map_err(|ending| ending.closed())?);
+        self.dialers = Some(Arc::new(Dialers::open(&self).map_err(|ending| ending.closed())?));
         Ok(self)
     }
 

@@ -3,7 +3,7 @@
 use dunlin_proto::{Code, code::Retry, frame::Refusal};
 use dunlin_transport::ConnectionError;
 
-use crate::{Closed, address::Address, frames::FrameError};
+use crate::{Closed, address::Address, frames::FrameError, route::Way};
 
 /// The end of a connection or of an attempt at one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,25 @@ impl Ending {
     /// The peer breaks the protocol.
     pub(crate) fn broken(what: impl std::fmt::Display) -> Self {
         Self::Lost(format!("the server breaks the protocol: {what}"))
+    }
+
+    /// Nothing was heard from the server.
+    pub(crate) fn silence() -> Self {
+        Self::Lost("no answer to any packet".into())
+    }
+
+    /// The end of an attempt by two ways. What the first choice found out counts; a network that blocks it may well
+    /// have something of its own to say on the other.
+    pub(crate) fn both((first, ending): (Way, Self), (second, other): (Way, &Self)) -> Self {
+        match ending {
+            Self::Untrusted(_) => ending,
+            _ => Self::Lost(format!("{first}: {}; {second}: {}", ending.problem(), other.problem())),
+        }
+    }
+
+    /// Whether the server has said what it thinks of this client, so that no other way need be tried.
+    pub(crate) fn is_an_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Goodbye(_))
     }
 
     /// Whether to dial again. `first` says that this client was never welcomed: then a certificate that is not
@@ -82,9 +101,7 @@ impl From<ConnectionError> for Ending {
                 Self::Refused(refusal)
             }
             ConnectionError::Reset => Self::Forgotten,
-            ConnectionError::TimedOut => {
-                Self::Lost("no answer: is the server running, and does UDP get through on this port?".into())
-            }
+            ConnectionError::TimedOut => Self::silence(),
             ConnectionError::Refused => Self::Lost("the server takes no connections at the moment".into()),
             ConnectionError::Tls(problem) => Self::Untrusted(format!(
                 "{}; a server with a certificate of its own needs a CA file or a pinned fingerprint",
@@ -141,6 +158,18 @@ mod tests {
         let untrusted = Ending::from(ConnectionError::Tls("unknown issuer".into()));
         assert_eq!(untrusted.advice(true), Retry::Never);
         assert_eq!(untrusted.advice(false), Retry::Now);
+    }
+
+    #[test]
+    fn when_both_ways_fail_both_are_told_but_a_certificate_is_what_matters() {
+        let lost = |what: &str| Ending::Lost(what.into());
+        let untrusted = || Ending::Untrusted("whose?".into());
+        let both = |first, second| Ending::both((Way::Quic, first), (Way::WebSocket, &second));
+        let told = "QUIC: no answer to any packet; WebSocket: connection refused";
+        assert_eq!(both(Ending::silence(), lost("connection refused")), lost(told));
+        assert_eq!(both(untrusted(), lost("connection refused")), untrusted());
+        // As in a hotel whose portal answers for everybody: to be tried again, and no reason to end the client.
+        assert_eq!(both(Ending::silence(), untrusted()).advice(true), Retry::Now);
     }
 
     #[test]

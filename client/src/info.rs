@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use dunlin_certs::Fingerprint;
 use dunlin_proto::Limits;
+use dunlin_transport::Kind as Transport;
 
 /// The connection in use, as of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,10 @@ pub struct ConnectionInfo {
     pub limits: Limits,
     /// How long the session waits for this client after the connection is lost.
     pub linger: Duration,
-    /// What carries the connection, as `quic`.
-    pub transport: String,
+    /// What carries the connection.
+    pub transport: Transport,
+    /// How many connections this client has had so far, with this one.
+    pub connections: Connections,
     /// The server's address, where the transport has one.
     pub remote: Option<SocketAddr>,
     /// The certificate the server showed, where the transport has one.
@@ -31,12 +34,39 @@ pub struct ConnectionInfo {
     pub early_data: bool,
     /// Round-trip time, as the transport estimates it.
     pub rtt: Duration,
-    /// Packets taken for lost.
+    /// Largest UDP payload in bytes that fits the path, where the transport has to know.
+    pub mtu: Option<u16>,
+    /// Packets taken for lost; none over TCP, which does not say.
     pub lost_packets: u64,
-    /// Packets sent.
+    /// Packets sent; none over TCP, which does not say.
     pub sent_packets: u64,
-    /// Bytes sent, as UDP payload.
+    /// Bytes sent, as payload of UDP or TCP.
     pub sent_bytes: u64,
-    /// Bytes received, as UDP payload.
+    /// Bytes received, as payload of UDP or TCP.
     pub received_bytes: u64,
+}
+
+/// How many connections a client has had, by what carried them. Those count on which the server has welcomed it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connections {
+    /// Native QUIC.
+    pub quic: u64,
+    /// WebTransport.
+    pub webtransport: u64,
+    /// WebSocket, plain or over TLS.
+    pub websocket: u64,
+    /// Memory of this process.
+    pub memory: u64,
+}
+
+impl Connections {
+    pub(crate) fn count(&mut self, transport: Transport) {
+        *match transport {
+            Transport::Quic => &mut self.quic,
+            Transport::WebTransport => &mut self.webtransport,
+            Transport::WebSocket => &mut self.websocket,
+            Transport::Memory => &mut self.memory,
+        } += 1;
+    }
 }

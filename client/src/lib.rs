@@ -27,28 +27,36 @@
 //! Dropping the last handle says goodbye to the server; [`Client::close`] waits for that.
 
 pub mod address;
+mod attempt;
 mod attendance;
 mod backoff;
 mod builder;
+mod candidate;
 mod channel;
 mod client;
 mod control;
 mod dial;
 mod ending;
 mod frames;
+mod greeting;
 mod inbox;
 mod info;
 mod link;
 mod liveness;
+mod local_route;
 mod member;
 mod message;
+mod networks;
 mod online;
 mod outbox;
 mod progress;
+mod race;
+mod route;
 mod sender;
 mod state;
 mod supervisor;
 mod trust;
+mod upgrade;
 
 pub use backoff::Backoff;
 pub use builder::{Builder, ConnectError};
@@ -59,7 +67,8 @@ pub use dunlin_proto::{
     Code, Limits, Position, Topic,
     frame::channel::{Delivery, Start},
 };
-pub use info::ConnectionInfo;
+pub use dunlin_transport::Kind as Transport;
+pub use info::{ConnectionInfo, Connections};
 pub use message::{Event, Joined, Message, Reply};
 pub use sender::{PushError, PushHandle, Sender};
 pub use state::{Closed, OFFLINE_AFTER, State};

@@ -6,7 +6,7 @@ use dunlin_certs::Fingerprint;
 use dunlin_proto::{Limits, frame::control::Welcome};
 use dunlin_transport::{Connection, EarlyData, Kind};
 
-use crate::{Closed, ConnectionInfo};
+use crate::{Closed, ConnectionInfo, info::Connections};
 
 /// Whether there is a connection. The supervisor sets it, channels watch it.
 #[derive(Debug, Clone)]
@@ -23,6 +23,7 @@ pub(crate) enum Link {
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
     /// Rises whenever all streams have to be opened again: with each connection, and when early data is rejected.
+    /// Without [`Link::Down`] in between, the session has moved while the connection before still stood.
     pub(crate) generation: u64,
     pub(crate) connection: Connection,
     /// What the server said to `Hello`. Until then joins may be sent, for they can be repeated without harm;
@@ -35,6 +36,8 @@ pub(crate) struct Live {
 pub(crate) struct Session {
     pub(crate) welcome: Welcome,
     pub(crate) handshake: Duration,
+    /// Up to this one.
+    pub(crate) connections: Connections,
 }
 
 impl Link {
@@ -48,12 +51,14 @@ impl Link {
             agent: welcome.agent.clone(),
             limits: welcome.limits,
             linger: Duration::from_millis(welcome.linger_ms),
-            transport: connection.kind().to_string(),
-            remote: (connection.kind() == Kind::Quic).then(|| connection.remote_address()),
+            transport: connection.kind(),
+            connections: session.connections,
+            remote: (connection.kind() != Kind::Memory).then(|| connection.remote_address()),
             certificate: connection.peer_certificate().map(|der| Fingerprint::of(&der)),
             handshake: session.handshake,
             early_data: connection.early_data() == Some(EarlyData::Accepted),
             rtt: stats.rtt,
+            mtu: matches!(connection.kind(), Kind::Quic | Kind::WebTransport).then_some(stats.mtu),
             lost_packets: stats.lost_packets,
             sent_packets: stats.sent_packets,
             sent_bytes: stats.sent_bytes,

@@ -78,7 +78,7 @@ pub(crate) struct Member {
     pub(crate) link: watch::Receiver<Link>,
     /// Who waits for the first join.
     first: Option<oneshot::Sender<Result<Joined, JoinError>>>,
-    /// When the server was last there, if it is not.
+    /// Since when there is no server, or none that lets this member in.
     lost: Option<Instant>,
     rng: StdRng,
 }
@@ -113,13 +113,13 @@ impl Member {
                 Ok(closed) => return closed,
                 Err(loss) => loss,
             };
-            let now = Instant::now();
-            self.lost.get_or_insert(now);
             tracing::debug!(topic = %self.membership.topic, %loss, "channel lost");
             if matches!(loss, Loss::Link) {
                 used_up = live.generation;
                 continue;
             }
+            let now = Instant::now();
+            self.lost.get_or_insert(now);
             failures = state::failures_after(now - start, failures);
             let backoff = self.membership.shared.settings.backoff;
             match backoff.delay(failures, loss.advice(), &mut self.rng) {
@@ -132,23 +132,31 @@ impl Member {
     /// Waits for a connection to join on.
     async fn wait(&mut self, not_before: Instant, used_up: u64) -> Result<Live, Closed> {
         let mut link = self.link.clone();
-        let usable = async {
+        let mut lost = self.lost;
+        let usable = async move {
             sleep_until(not_before).await;
             let usable = link.wait_for(|link| match link {
-                Link::Down => false,
+                Link::Down => {
+                    lost.get_or_insert_with(Instant::now);
+                    false
+                }
                 Link::Up(live) => live.generation > used_up,
                 Link::Closed(_) => true,
             });
-            usable.await.map(|link| link.clone())
+            let link = usable.await.map(|link| link.clone());
+            (link, lost)
         };
         tokio::pin!(usable);
         loop {
             select! {
-                link = &mut usable => return match link {
-                    Ok(Link::Up(live)) => Ok(live),
-                    Ok(Link::Closed(closed)) => Err(self.closed_with_the_client(closed)),
-                    Ok(Link::Down) | Err(_) => Err(self.closed_with_the_client(Closed::by_us())),
-                },
+                (link, lost) = &mut usable => {
+                    self.lost = lost;
+                    return match link {
+                        Ok(Link::Up(live)) => Ok(live),
+                        Ok(Link::Closed(closed)) => Err(self.closed_with_the_client(closed)),
+                        Ok(Link::Down) | Err(_) => Err(self.closed_with_the_client(Closed::by_us())),
+                    };
+                }
                 () = self.departure.is_due() => {
                     if self.departure.begin(&mut self.requests) || self.is_flushed() {
                         return Err(Closed::by_us());

@@ -83,7 +83,8 @@ pub struct Joined {
     pub position: Position,
     /// The position that was asked for: the last one received, or [`JoinOptions::since`](crate::JoinOptions).
     pub previous: Option<Position>,
-    /// How long the channel was without a server; zero for the first join.
+    /// How long the channel was without a server; zero for the first join, and where the client went on with a
+    /// better connection without losing the one before.
     pub away: Duration,
     /// The channel's answer to the join.
     pub reply: Bytes,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dunlin_proto::Code;
+use dunlin_transport::Kind as Transport;
 
 /// How long the server may be unreachable before the client calls itself [`State::Offline`].
 pub const OFFLINE_AFTER: Duration = Duration::from_secs(30);
@@ -12,12 +13,14 @@ pub const OFFLINE_AFTER: Duration = Duration::from_secs(30);
 pub enum State {
     /// The first connection is being made.
     Connecting,
-    /// The session works.
+    /// The session works. It may move from one connection to another, as from WebSocket to QUIC, and stay online.
     Online {
         /// Public name of the session, for logs.
         session: String,
         /// Whether an earlier session of this client was resumed.
         resumed: bool,
+        /// What carries it.
+        transport: Transport,
     },
     /// The connection was lost and another one is being made. Pushes wait meanwhile.
     Recovering {

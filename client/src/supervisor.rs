@@ -1,14 +1,7 @@
 //! The task that keeps a client connected.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use dunlin_proto::{
-    code::Code,
-    frame::control::{ClientId, Hello},
-    version,
-};
-use dunlin_transport::{Connection, EarlyData};
 use rand::rngs::StdRng;
 use tokio::{
     select,
@@ -19,12 +12,14 @@ use tokio::{
 use crate::{
     Builder, Closed, State,
     address::Address,
-    control::Control,
+    attempt::{Attempt, Reached},
     dial::Dial,
     ending::Ending,
-    link::{Link, Live, Session},
-    online::{self, End},
+    greeting::{Greeted, Greeter, Joins},
+    link::Link,
+    online::{self, End, Lent},
     state::Outage,
+    upgrade::{Pauses, Upgrade},
 };
 
 /// How long an attempt may take from dialling to the server's welcome: short at first, for a new attempt reaches a server
@@ -56,16 +51,13 @@ pub(crate) struct Views {
 pub(crate) struct Supervisor {
     settings: Builder,
     dial: Dial,
-    client: ClientId,
-    /// Resumes the session of the last welcome.
-    ticket: Option<Bytes>,
+    greeter: Greeter,
     /// Where the server sent this client: tried once, before the usual address.
     elsewhere: Option<Address>,
-    welcomed: bool,
-    generation: u64,
+    /// Between attempts to come back to the first choice of transports.
+    pauses: Pauses,
     rng: StdRng,
     paused: watch::Receiver<bool>,
-    link: watch::Sender<Link>,
     state: watch::Sender<State>,
     problem: watch::Sender<Option<String>>,
 }
@@ -78,26 +70,26 @@ pub(crate) fn new(settings: &Builder, paused: watch::Receiver<bool>) -> (Supervi
     let supervisor = Supervisor {
         settings: settings.clone(),
         dial: Dial::new(settings.clone()),
-        client: rand::random(),
-        ticket: None,
+        greeter: Greeter::new(settings, link),
         elsewhere: None,
-        welcomed: false,
-        generation: 0,
+        pauses: Pauses::new(settings.retry_quic),
         rng: rand::make_rng(),
         paused,
-        link,
         state,
         problem,
     };
     (supervisor, Views { link: link_view, state: state_view, problem: problem_view })
 }
 
+/// A way to say goodbye, or that there is nobody who waits for it.
+type Done = Option<oneshot::Sender<()>>;
+
 impl Supervisor {
     /// Runs until it is told to close, all handles are gone, or the server's answer is final.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let (closed, done) = self.keep_connected(&mut commands).await;
         tracing::debug!(%closed, "the client ends");
-        self.link.send_replace(Link::Closed(closed.clone()));
+        self.greeter.hang_up(Link::Closed(closed.clone()));
         self.state.send_replace(State::Closed(closed));
         drop(commands);
         if let Some(done) = done {
@@ -106,10 +98,7 @@ impl Supervisor {
         }
     }
 
-    async fn keep_connected(
-        &mut self,
-        commands: &mut mpsc::Receiver<Command>,
-    ) -> (Closed, Option<oneshot::Sender<()>>) {
+    async fn keep_connected(&mut self, commands: &mut mpsc::Receiver<Command>) -> (Closed, Done) {
         let mut outage = Outage::at_start(now());
         loop {
             let attempt = select! {
@@ -118,43 +107,32 @@ impl Supervisor {
                 attempt = self.attempt(outage.failures) => attempt,
             };
             let ending = match attempt {
-                Ok((connection, control)) => {
+                Ok((greeted, upgrade)) => {
                     let start = now();
-                    let end = online::run(
-                        &connection,
-                        control,
-                        commands,
-                        &mut self.paused,
-                        self.settings.keep_alive,
-                        &mut self.rng,
-                    )
-                    .await;
+                    let ending = match self.stay_online(greeted, upgrade, commands).await {
+                        Ok(done) => return (Closed::by_us(), done),
+                        Err(ending) => ending,
+                    };
                     outage = Outage::after(now() - start, outage.failures, now());
-                    match end {
-                        End::Told(done) => return (Closed::by_us(), done),
-                        End::Ended(ending) => {
-                            abandon(&connection);
-                            ending
-                        }
-                    }
+                    ending
                 }
                 Err(ending) => {
                     outage.failures += 1;
                     ending
                 }
             };
-            self.link.send_replace(Link::Down);
+            self.greeter.hang_up(Link::Down);
             tracing::debug!(problem = ending.problem(), failures = outage.failures, "no connection");
             self.problem.send_replace(Some(ending.problem()));
             if ending.ends_session() {
-                self.ticket = None;
+                self.greeter.ticket = None;
             }
-            let advice = ending.advice(!self.welcomed);
+            let advice = ending.advice(!self.greeter.welcomed);
             let Some(delay) = self.settings.backoff.delay(outage.failures, advice, &mut self.rng) else {
                 return (ending.closed(), None);
             };
             if let Ending::Moved(elsewhere) = ending {
-                self.elsewhere = elsewhere;
+                self.elsewhere = elsewhere.filter(|to| self.dial.may_follow(to));
             }
             self.state.send_replace(outage.state(now()));
             select! {
@@ -166,70 +144,58 @@ impl Supervisor {
         }
     }
 
-    /// Dials, and goes as far as the server's welcome.
-    async fn attempt(&mut self, failures: u32) -> Result<(Connection, Control), Ending> {
+    /// Dials, and goes as far as the server's welcome. With it comes the connection that would be better, if another
+    /// transport than the first choice was faster.
+    async fn attempt(&mut self, failures: u32) -> Result<(Greeted, Option<Upgrade>), Ending> {
         let start = Instant::now();
-        let too_late = || Ending::Lost("the server does not answer in time".into());
         let deadline = start + patience(failures);
         let to = self.elsewhere.take().unwrap_or_else(|| self.settings.address.clone());
-        let dialled = timeout_at(deadline, self.dial.dial(&to, failures)).await;
-        let connection = dialled.unwrap_or_else(|_| Err(too_late()))?;
-        let greeted = timeout_at(deadline, self.greet(&connection, start)).await;
-        match greeted.unwrap_or_else(|_| Err(too_late())) {
-            Ok(control) => Ok((connection, control)),
-            Err(ending) => {
-                abandon(&connection);
-                Err(ending)
+        let attempt = Attempt { dial: &self.dial, greeter: &mut self.greeter, to: &to, failures, deadline };
+        let Reached { candidate, rather } = attempt.run().await?;
+        let greet = self.greeter.greet(candidate, start, Joins::WithHello);
+        let greeted = timeout_at(deadline, greet).await;
+        let greeted =
+            greeted.unwrap_or_else(|_| Err(Ending::Lost("the server does not answer in time".into())))?;
+        self.dial.answered(greeted.connection.remote_address());
+        let upgrade = rather.map(|way| Upgrade { dial: self.dial.clone(), to, way });
+        Ok((greeted, upgrade))
+    }
+
+    /// Is online, on one connection after the other as long as the session moves to a better one without a loss.
+    async fn stay_online(
+        &mut self,
+        mut greeted: Greeted,
+        mut upgrade: Option<Upgrade>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<Done, Ending> {
+        loop {
+            self.problem.send_replace(None);
+            self.state.send_replace(greeted.state);
+            if upgrade.is_none() {
+                self.pauses.reset();
+            }
+            let lent = Lent {
+                commands,
+                paused: &mut self.paused,
+                greeter: &mut self.greeter,
+                pauses: &mut self.pauses,
+                rng: &mut self.rng,
+                keep_alive: self.settings.keep_alive,
+            };
+            match online::run(greeted.connection, greeted.control, upgrade.take(), lent).await {
+                End::Told(done) => return Ok(done),
+                End::Moved(better) => greeted = better,
+                End::Ended(ending) if self.greeter.is_ghost(&ending) => {
+                    return Err(Ending::Lost("an earlier attempt of this client came late".into()));
+                }
+                End::Ended(ending) => return Err(ending),
             }
         }
     }
-
-    async fn greet(&mut self, connection: &Connection, start: Instant) -> Result<Control, Ending> {
-        let mut control = self.hello(connection).await?;
-        if connection.handshake_complete().await? == EarlyData::Rejected {
-            // The server has seen no stream so far. Channels open theirs again as well: the generation has risen.
-            control = self.hello(connection).await?;
-        }
-        let welcome = control.welcome().await?;
-        self.welcomed = true;
-        self.dial.answered(connection.remote_address());
-        self.ticket = Some(welcome.resume.clone());
-        let state = State::Online { session: welcome.session.clone(), resumed: welcome.resumed };
-        tracing::debug!(session = welcome.session, resumed = welcome.resumed, "online");
-        self.publish(connection, Some(Arc::new(Session { welcome, handshake: start.elapsed() })));
-        self.problem.send_replace(None);
-        self.state.send_replace(state);
-        Ok(control)
-    }
-
-    /// Opens the control stream and lets channels open theirs: all of it fits in the first flight.
-    async fn hello(&mut self, connection: &Connection) -> Result<Control, Ending> {
-        let hello = Hello {
-            versions: vec![version::VERSION],
-            agent: self.settings.agent.clone(),
-            client: self.client,
-            resume: self.ticket.clone(),
-            token: self.settings.token.clone(),
-        };
-        let control = Control::open(connection, hello).await?;
-        self.generation += 1;
-        self.publish(connection, None);
-        Ok(control)
-    }
-
-    fn publish(&self, connection: &Connection, session: Option<Arc<Session>>) {
-        let live = Live { generation: self.generation, connection: connection.clone(), session };
-        self.link.send_replace(Link::Up(live));
-    }
-}
-
-/// Lets go of a connection to go on with another one. Code 0 would say that this client has finished.
-fn abandon(connection: &Connection) {
-    connection.close(Code::GOING_AWAY.0, "going on with another connection");
 }
 
 /// Waits for the order to close, or for the last handle to go; a `Ping` meanwhile gets no answer.
-async fn told_to_close(commands: &mut mpsc::Receiver<Command>) -> Option<oneshot::Sender<()>> {
+async fn told_to_close(commands: &mut mpsc::Receiver<Command>) -> Done {
     loop {
         match commands.recv().await {
             Some(Command::Ping(_)) => {}

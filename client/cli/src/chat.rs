@@ -16,7 +16,7 @@ use crate::{
     interrupt::interrupted,
     payload,
     states::{States, trouble},
-    sub::{joined_as, parse_since},
+    sub::{is_seamless, joined_as, parse_since},
     text::{printable, time_of_day},
 };
 
@@ -137,7 +137,9 @@ impl Room {
             Message::Event(event) => {
                 self.screen.show(&Said::read(event), &time_of_day(event.at, &ZonedDateTime::now()))
             }
-            Message::Joined(joined) if joined.again => self.screen.remark(&joined_as(joined)),
+            Message::Joined(joined) if joined.again && !is_seamless(joined) => {
+                self.screen.remark(&joined_as(joined))
+            }
             Message::Gap { from, to } => {
                 let missing = to.offset - from.offset + 1;
                 self.screen.remark(&format!("{missing} lines are missing here"))

@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use dunlin_client::{
     Backoff, Builder, Channel, Client, Closed, Code, ConnectError, Fingerprint, JoinError, JoinOptions,
-    Trust, address::Address,
+    Transport, Trust,
+    address::{Address, Scheme},
 };
 
 use crate::{
@@ -20,9 +21,19 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Server {
-    /// Where the server is; `dunlin://HOST[:PORT]` is native QUIC
-    #[arg(long, global = true, env = "DUNLIN_URL", default_value = "dunlin://localhost:4433")]
+    /// Where the server is: `dunlin://HOST[:PORT]` is native QUIC, `https://` WebTransport, `wss://` WebSocket, `ws://`
+    /// WebSocket without TLS (for development)
+    #[arg(
+        long,
+        global = true,
+        env = "DUNLIN_URL",
+        default_value = "dunlin://localhost:4433",
+        value_hint = clap::ValueHint::Url
+    )]
     pub(crate) url: Address,
+    /// What carries the connection, on the host and port of the URL
+    #[arg(long, global = true, value_enum, default_value_t)]
+    transport: Choice,
     /// Trust the authorities in this PEM file and no others
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "pin")]
     ca: Option<PathBuf>,
@@ -35,6 +46,34 @@ pub(crate) struct Server {
     /// How long to wait for the server to answer
     #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_span)]
     pub(crate) timeout: Duration,
+}
+
+/// What is to carry the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Choice {
+    /// What the URL says; WebSocket where UDP does not get through
+    #[default]
+    Auto,
+    /// Native QUIC and nothing else
+    Quic,
+    /// WebTransport and nothing else
+    #[value(name = "webtransport")]
+    WebTransport,
+    /// WebSocket and nothing else
+    #[value(name = "websocket")]
+    WebSocket,
+}
+
+impl Choice {
+    /// The one transport that is wanted.
+    fn only(self) -> Option<Transport> {
+        match self {
+            Self::Auto => None,
+            Self::Quic => Some(Transport::Quic),
+            Self::WebTransport => Some(Transport::WebTransport),
+            Self::WebSocket => Some(Transport::WebSocket),
+        }
+    }
 }
 
 impl Server {
@@ -57,8 +96,11 @@ impl Server {
             (None, Some(fingerprint)) => Trust::Pinned(fingerprint),
             (None, None) => Trust::Auto,
         };
-        let builder = Client::builder(&self.url.to_string())
-            .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        let wrong = |error: dunlin_client::address::UrlError| Failure::new(Exit::Usage, error.to_string());
+        let mut builder = Client::builder(&self.url.to_string()).map_err(wrong)?;
+        if let Some(only) = self.transport.only() {
+            builder = builder.only(only).map_err(|error| wrong(error).hint("see --transport and --url"))?;
+        }
         Ok(builder
             .trust(trust)
             .keep_alive(self.keep_alive)
@@ -82,13 +124,24 @@ impl Server {
                 )
             }
             ConnectError::Unreachable { problem, .. } => {
-                let hint = if self.url.is_loopback() {
-                    "is the server running? `cargo run --release` starts one"
-                } else {
-                    "is the server running, and does UDP reach its port?"
+                let port = self.url.port;
+                let hint = match self.protocols() {
+                    _ if self.url.is_loopback() => "is the server running? `cargo run --release` starts one".into(),
+                    protocols => format!("is the server running, and does the network let {protocols} port {port} through?"),
                 };
                 Failure::new(Exit::Unreachable, format!("cannot reach {}: {problem}", self.url)).hint(hint)
             }
+        }
+    }
+}
+
+impl Server {
+    /// What the network has to let through.
+    fn protocols(&self) -> &'static str {
+        match (self.transport, self.url.scheme) {
+            (Choice::Quic | Choice::WebTransport, _) => "UDP",
+            (Choice::Auto, Scheme::Dunlin | Scheme::Https) => "UDP or TCP",
+            (Choice::WebSocket, _) | (_, Scheme::Wss | Scheme::Ws) => "TCP",
         }
     }
 }
@@ -171,6 +224,18 @@ mod tests {
             let failure = server().explain(error);
             assert_eq!(failure.exit, exit);
             assert!(failure.message.ends_with(message), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_transport_is_refused_where_it_cannot_be() {
+        let parse = |arguments: &[&str]| Cli::parse_from([&["dunlin"], arguments].concat()).server;
+        let plain = parse(&["--url", "ws://h", "--transport", "quic"]).builder().unwrap_err();
+        assert_eq!((plain.exit, &*plain.message), (Exit::Usage, "quic is not to be had at ws:// addresses"));
+        for transport in ["auto", "quic", "webtransport", "websocket"] {
+            for url in ["dunlin://h", "https://h", "wss://h"] {
+                assert!(parse(&["--url", url, "--transport", transport]).builder().is_ok());
+            }
         }
     }
 

@@ -2,17 +2,17 @@
 
 use std::mem;
 
-use dunlin_client::{Client, State};
+use dunlin_client::{Client, State, Transport};
 use tokio::sync::watch;
 
 use crate::say;
 
-/// The states of a client's connection, one after another: each is of another kind than the one before. (An attempt
-/// more to connect is none.)
+/// The states of a client's connection, one after another: each is of another kind than the one before, or the
+/// connection has another transport. (An attempt more to connect is none.)
 #[derive(Debug)]
 pub(crate) struct States {
     source: watch::Receiver<State>,
-    last: Option<mem::Discriminant<State>>,
+    last: Option<(mem::Discriminant<State>, Option<Transport>)>,
 }
 
 impl States {
@@ -30,12 +30,20 @@ impl States {
     pub(crate) async fn next(&mut self) -> State {
         while self.source.changed().await.is_ok() {
             let state = self.source.borrow_and_update().clone();
-            let kind = mem::discriminant(&state);
+            let kind = (mem::discriminant(&state), transport(&state));
             if self.last.replace(kind) != Some(kind) {
                 return state;
             }
         }
         std::future::pending().await
+    }
+}
+
+/// What carries the connection, if there is one.
+pub(crate) fn transport(state: &State) -> Option<Transport> {
+    match state {
+        State::Online { transport, .. } => Some(*transport),
+        _ => None,
     }
 }
 
@@ -72,6 +80,17 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    #[tokio::test]
+    async fn another_transport_is_news() {
+        let (state, source) = watch::channel(State::Connecting);
+        let mut states = States::new(source);
+        for transport in [Transport::WebSocket, Transport::Quic] {
+            let online = State::Online { session: "s".into(), resumed: true, transport };
+            state.send_replace(online.clone());
+            assert_eq!(states.next().await, online);
+        }
+    }
 
     #[tokio::test]
     async fn only_a_state_of_another_kind_is_news() {

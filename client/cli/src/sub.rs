@@ -11,7 +11,7 @@ use jiff::ZonedDateTime;
 use tokio::io::{AsyncWriteExt as _, stdout};
 
 use self::feed::{Feed, Item};
-pub(crate) use self::human::joined_as;
+pub(crate) use self::human::{is_seamless, joined_as};
 use crate::{
     connect::{self, Server},
     exit::{Exit, Failure},
@@ -39,7 +39,8 @@ With --json, each line is an object with a `type`:
   restarted  topic, epoch, offset: the topic's log started over
   direct     topic, event, data: for this member alone
   closed     topic, code, name, message
-  state      state: connecting, online, recovering, offline or closed
+  state      state: connecting, online (with session, resumed, transport), recovering, offline or closed
+  moved      transport, before: what carries the connection has changed
 
 In data, bytes are {\"base64\": …} and extensions {\"ext\": TYPE, \"base64\": …}. A payload that is not MessagePack \
 has data null, and stands in base64.")]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dunlin_client::{Client, Code, ConnectError, State};
+use dunlin_client::{Client, Code, ConnectError, State, Transport};
 use dunlin_proto::frame::{
     Refusal,
     control::{FromClient, FromServer},
@@ -17,7 +17,8 @@ async fn hello_introduces_the_client_and_a_welcome_puts_it_online() {
     assert_eq!(peer.hello.agent, "app/1");
     assert_eq!(peer.hello.token.as_deref(), Some("secret"));
     assert_eq!(peer.hello.resume, None);
-    assert_eq!(*client.state().borrow(), State::Online { session: "s".into(), resumed: false });
+    let online = State::Online { session: "s".into(), resumed: false, transport: Transport::Memory };
+    assert_eq!(*client.state().borrow(), online);
     assert_eq!(client.connection().unwrap().agent, "script");
 }
 
@@ -162,6 +163,6 @@ async fn who_is_sent_away_leaves_within_the_time_and_resumes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_url_is_told_at_once() {
-    let error = Client::connect("https://example.org").await.unwrap_err();
+    let error = Client::connect("http://example.org").await.unwrap_err();
     assert!(matches!(error, ConnectError::Url(_)));
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod connecting;
+mod fallback;
 mod joining;
 mod peer;
 mod pushing;

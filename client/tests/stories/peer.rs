@@ -39,6 +39,13 @@ pub(crate) fn server() -> (Server, dunlin_client::Builder) {
     (Server(listener), Client::builder("dunlin://127.0.0.1").unwrap().dialer(dialer))
 }
 
+/// A server that is reached by two ways, the first choice and the one to fall back to, and the settings of a client.
+pub(crate) fn two_ways() -> (Server, Server, dunlin_client::Builder) {
+    let (first, builder) = server();
+    let (listener, dialer) = Listener::memory();
+    (first, Server(listener), builder.fallback_dialer(dialer))
+}
+
 /// A server and a client that is online.
 pub(crate) async fn online() -> (Server, Peer, Client) {
     let (server, builder) = server();
@@ -52,9 +59,18 @@ pub(crate) fn at(offset: u64) -> Position {
 }
 
 impl Server {
+    /// Takes the client's next connection. Attempts that it has given up meanwhile are none.
+    pub(crate) async fn accept(&self) -> Connection {
+        loop {
+            if let Ok(connection) = self.0.accept().await.expect("still listening").accept().await {
+                return connection;
+            }
+        }
+    }
+
     /// Takes the client's next connection as far as its `Hello`.
     pub(crate) async fn hello(&self) -> Peer {
-        let connection = self.0.accept().await.unwrap().accept().await.unwrap();
+        let connection = self.accept().await;
         let mut control = Stream::accept(&connection).await;
         let frame = control.read().await.expect("Hello");
         let control::FromClient::Hello(hello) = control::FromClient::decode(&frame).unwrap() else {

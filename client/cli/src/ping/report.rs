@@ -29,10 +29,11 @@ impl Report<'_> {
         say::line(json!({
             "type": "connection",
             "url": self.url.to_string(),
-            "transport": second.transport,
+            "transport": second.transport.to_string(),
             "address": second.remote.map(|address| address.to_string()),
             "server": second.agent,
             "session": second.session,
+            "mtu": second.mtu,
             "certificate": second.certificate.map(|certificate| certificate.to_string()),
             "first": handshake(first),
             "second": handshake(second),
@@ -59,6 +60,9 @@ impl Report<'_> {
             fact("certificate", format!("SHA-256 {certificate}"))?;
         }
         fact("handshake", format!("{}, until the server's welcome", span(first.handshake)))?;
+        if let Some(mtu) = second.mtu {
+            fact("path", format!("packets of up to {mtu} bytes"))?;
+        }
         let early = if second.early_data { "with" } else { "without" };
         fact("again", format!("{}, {early} 0-RTT data", span(second.handshake)))?;
         let Limits { payload, channels, pushes } = second.limits;
@@ -91,6 +95,7 @@ impl Report<'_> {
                     "min": millis(rtt.min), "avg": millis(rtt.avg), "max": millis(rtt.max), "mdev": millis(rtt.mdev),
                 })),
                 "transport": connection.map(|connection| json!({
+                    "name": connection.transport.to_string(),
                     "rtt_ms": millis(connection.rtt),
                     "sent_packets": connection.sent_packets,
                     "lost_packets": connection.lost_packets,
@@ -106,10 +111,12 @@ impl Report<'_> {
         }
         if let Some(connection) = connection {
             let ConnectionInfo { transport, sent_packets, lost_packets, .. } = connection;
-            let rtt = span(connection.rtt);
-            say::line(format!(
-                "{transport}: round trip {rtt}, {sent_packets} packets sent, {lost_packets} lost"
-            ))?;
+            // Of TCP's packets nothing is known.
+            let packets = match connection.mtu {
+                Some(_) => format!(", {sent_packets} packets sent, {lost_packets} lost"),
+                None => String::new(),
+            };
+            say::line(format!("{transport}: round trip {}{packets}", span(connection.rtt)))?;
         }
         Ok(())
     }

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_client::{Channel, Client, Closed, JoinOptions, Message, Position, State, Topic};
+use dunlin_client::{Channel, Client, Closed, JoinOptions, Message, Position, State, Topic, Transport};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{connect, exit::Failure, states::States};
+use crate::{
+    connect,
+    exit::Failure,
+    states::{self, States},
+};
 
 /// Items that wait for a slow terminal or pipe. When as many wait, channels are no longer read, and then the
 /// server stops sending on them.
@@ -20,6 +24,8 @@ pub(crate) enum Item {
     Ended(Topic, Option<Closed>),
     /// Of the connection.
     State(State),
+    /// The connection has another transport, with the one that it had before.
+    Moved(Transport, Transport),
 }
 
 /// Everything that happens, in one row. Its tasks end when it is dropped.
@@ -84,5 +90,18 @@ async fn forward_messages(mut channel: Channel, queue: mpsc::Sender<Item>) {
 }
 
 async fn forward_states(mut states: States, queue: mpsc::Sender<Item>) {
-    while queue.send(Item::State(states.next().await)).await.is_ok() {}
+    let mut last = None;
+    loop {
+        let state = states.next().await;
+        let now = states::transport(&state);
+        if queue.send(Item::State(state)).await.is_err() {
+            return;
+        }
+        if let Some(now) = now
+            && let Some(before) = last.replace(now).filter(|before| *before != now)
+            && queue.send(Item::Moved(now, before)).await.is_err()
+        {
+            return;
+        }
+    }
 }

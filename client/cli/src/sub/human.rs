@@ -46,13 +46,21 @@ pub(crate) fn remark(item: &Item) -> Option<String> {
                 from.offset, to.offset
             )
         }
+        // The state, or a change of transport, has said all there is to say.
+        Item::Message(_, Message::Joined(joined)) if is_seamless(joined) => return None,
         Item::Message(topic, Message::Joined(joined)) => format!("{topic}: {}", joined_as(joined)),
         Item::Message(topic, Message::Restarted(position)) => {
             format!("{topic}: its log started over, at {position}")
         }
         Item::State(state) => return states::trouble(state).map(Into::into),
+        Item::Moved(now, before) => format!("now over {now}, no longer over {before}"),
         Item::Message(..) | Item::Ended(..) => return None,
     })
+}
+
+/// Whether the topic went on without a pause: the client has only moved to a better connection.
+pub(crate) fn is_seamless(joined: &Joined) -> bool {
+    joined.again && joined.start == Start::Recovered && joined.away.is_zero()
 }
 
 /// How a join went.
@@ -89,7 +97,7 @@ fn shown(payload: &[u8]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use dunlin_client::{Event, Position};
+    use dunlin_client::{Event, Position, Transport};
     use jiff::{Timestamp, tz::TimeZone};
     use serde_json::json;
 
@@ -115,6 +123,25 @@ mod tests {
         let expected = r#"08:00:00.123 room:1 #42 mess\u000aage [k] {"text":"hi\n\u009b2J"}"#;
         assert_eq!(event(&json, Some("k")), expected);
         assert_eq!(event(b"\xc1\xff", None), r"08:00:00.123 room:1 #42 mess\u000aage (2 bytes) wf8=");
+    }
+
+    #[test]
+    fn a_move_is_one_line_however_many_topics_there_are() {
+        let at = Position::new(7, 42);
+        let joined = |away| Joined {
+            again: true,
+            start: Start::Recovered,
+            position: at,
+            previous: Some(at),
+            away,
+            reply: Default::default(),
+        };
+        let remark_on =
+            |away| remark(&Item::Message("room:1".parse().unwrap(), Message::Joined(joined(away))));
+        assert_eq!(remark_on(Duration::ZERO), None);
+        assert!(remark_on(Duration::from_millis(1)).is_some());
+        let moved = remark(&Item::Moved(Transport::Quic, Transport::WebSocket)).unwrap();
+        assert_eq!(moved, "now over quic, no longer over websocket");
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(crate) fn of(item: &Item) -> Value {
             closing(json!({ "type": "closed", "topic": topic.as_str() }), closed.as_ref())
         }
         Item::State(state) => of_state(state),
+        Item::Moved(now, before) => {
+            json!({ "type": "moved", "transport": now.to_string(), "before": before.to_string() })
+        }
     }
 }
 
@@ -65,8 +68,12 @@ fn of_state(state: &State) -> Value {
     let object = |name: &str| json!({ "type": "state", "state": name });
     match state {
         State::Connecting => object("connecting"),
-        State::Online { session, resumed } => {
-            json!({ "type": "state", "state": "online", "session": session, "resumed": resumed })
+        State::Online { session, resumed, transport } => {
+            let mut online = object("online");
+            online["session"] = session.as_str().into();
+            online["resumed"] = (*resumed).into();
+            online["transport"] = transport.to_string().into();
+            online
         }
         State::Recovering { .. } => object("recovering"),
         State::Offline { .. } => object("offline"),
@@ -101,7 +108,7 @@ fn closing(mut object: Value, closed: Option<&Closed>) -> Value {
 mod tests {
     use std::time::Duration;
 
-    use dunlin_client::{Event, Topic};
+    use dunlin_client::{Event, Topic, Transport};
 
     use super::*;
 
@@ -176,12 +183,16 @@ mod tests {
     fn states() {
         let shown = |state| of(&Item::State(state)).to_string();
         assert_eq!(
-            shown(State::Online { session: "s".into(), resumed: true }),
-            r#"{"type":"state","state":"online","session":"s","resumed":true}"#
+            shown(State::Online { session: "s".into(), resumed: true, transport: Transport::Quic }),
+            r#"{"type":"state","state":"online","session":"s","resumed":true,"transport":"quic"}"#
         );
         assert_eq!(
             shown(State::Closed(Closed { code: None, message: "bye".into() })),
             r#"{"type":"state","state":"closed","code":null,"name":null,"message":"bye"}"#
+        );
+        assert_eq!(
+            of(&Item::Moved(Transport::Quic, Transport::WebSocket)).to_string(),
+            r#"{"type":"moved","transport":"quic","before":"websocket"}"#
         );
     }
 }

@@ -1,0 +1,119 @@
+//! One attempt at a connection: by one way, or by two that race.
+
+use std::{net::SocketAddr, time::Duration};
+
+use dunlin_transport::Connection;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    address::Address,
+    candidate::Candidate,
+    dial::Dial,
+    ending::Ending,
+    greeting::Greeter,
+    local_route,
+    networks::{Name, Quic},
+    race::{Failure, Winner, race},
+    route::{Route, Way},
+};
+
+/// A connection that was made.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) candidate: Candidate,
+    /// The first choice, if another way was faster.
+    pub(crate) rather: Option<Way>,
+}
+
+/// What an attempt needs to know.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) dial: &'a Dial,
+    pub(crate) greeter: &'a mut Greeter,
+    pub(crate) to: &'a Address,
+    /// How many attempts before this one have failed.
+    pub(crate) failures: u32,
+    /// When to give up.
+    pub(crate) deadline: Instant,
+}
+
+impl Attempt<'_> {
+    /// Connects by the first way that answers.
+    pub(crate) async fn run(self) -> Result<Reached, Ending> {
+        let Self { dial, greeter, to, failures, deadline } = self;
+        let Route { first, fallback } = dial.route(to).map_err(|error| Ending::Lost(error.to_string()))?;
+        let resolved = timeout_at(deadline, dial.resolve(to, failures)).await;
+        let addresses = resolved.unwrap_or_else(|_| {
+            Err(Ending::Lost(format!("the address of {} is not found in time", to.host)))
+        })?;
+        let network = local_route::network(&addresses);
+        let known = network.as_ref().and_then(|network| dial.networks().recall(network, now()));
+        // Where QUIC is not known to fail, the server's answer is not waited for: it hears all at once.
+        let early = (known != Some(Quic::Blocked)).then_some(greeter);
+        let by_first = in_time(deadline, reach(dial, to, first, &addresses, early));
+        let Some(second) = fallback else {
+            let candidate = by_first.await?;
+            remember(dial, network, first.is_udp().then_some(Quic::Works));
+            return Ok(Reached { candidate, rather: None });
+        };
+        let head_start = if known == Some(Quic::Blocked) { Duration::ZERO } else { dial.head_start() };
+        let by_first = async {
+            let result = by_first.await;
+            result.inspect_err(|ending| tracing::debug!("{first}: {}", ending.problem()))
+        };
+        let by_second = async {
+            tracing::debug!(known = ?known, "trying {second} beside {first}");
+            let result = in_time(deadline, reach(dial, to, second, &addresses, None)).await;
+            result.inspect_err(|ending| tracing::debug!("{second}: {}", ending.problem()))
+        };
+        match race(by_first, by_second, head_start, Ending::is_an_answer).await {
+            Ok(Winner::First(candidate)) => {
+                remember(dial, network, Some(Quic::Works));
+                Ok(Reached { candidate, rather: None })
+            }
+            Ok(Winner::Second(candidate)) => {
+                tracing::debug!("{second} answered before {first}");
+                remember(dial, network, Some(Quic::Blocked));
+                Ok(Reached { candidate, rather: Some(first) })
+            }
+            Err(Failure::Decided(ending)) => Err(ending),
+            Err(Failure::Both(one, other)) => Err(Ending::both((first, one), (second, &other))),
+        }
+    }
+}
+
+/// Connects by one way, up to the server's first answer. With `early` the server gets `Hello` and joins before that,
+/// where it knows this client.
+pub(crate) async fn reach(
+    dial: &Dial,
+    to: &Address,
+    way: Way,
+    addresses: &[SocketAddr],
+    early: Option<&mut Greeter>,
+) -> Result<Candidate, Ending> {
+    let mut candidate = Candidate::new(dial.reach(to, way, addresses).await?);
+    let is_silent = candidate.connection.early_data().is_none();
+    if let Some(greeter) = early.filter(|_| is_silent) {
+        greeter.greet_early(&mut candidate).await?;
+    } else {
+        candidate.connection.handshake_complete().await?;
+    }
+    Ok(candidate)
+}
+
+async fn in_time<T>(
+    deadline: Instant,
+    attempt: impl Future<Output = Result<T, Ending>>,
+) -> Result<T, Ending> {
+    timeout_at(deadline, attempt).await.unwrap_or_else(|_| Err(Ending::silence()))
+}
+
+pub(crate) fn remember(dial: &Dial, network: Option<Name>, quic: Option<Quic>) {
+    if let (Some(network), Some(quic)) = (network, quic) {
+        dial.networks().remember(network, quic, now());
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

@@ -1,0 +1,35 @@
+//! From which of this device's addresses a server would be reached now.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
+
+use crate::networks::Name;
+
+/// The network through which the system would send to these addresses, by the first one of each family. No packet goes
+/// out: connecting a UDP socket only asks for the route. None if there is no route.
+pub(crate) fn network(addresses: &[SocketAddr]) -> Option<Name> {
+    let first = |is_family: fn(&SocketAddr) -> bool| addresses.iter().find(|address| is_family(address));
+    let families = [first(SocketAddr::is_ipv4), first(SocketAddr::is_ipv6)];
+    Name::from_local(families.into_iter().flatten().filter_map(|to| source(*to).ok()))
+}
+
+fn source(to: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(to)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_reached_from_itself() {
+        let server = SocketAddr::from(([127, 0, 0, 1], 4433));
+        assert_eq!(network(&[server]), Name::from_local([server.ip()]));
+        assert_eq!(network(&[]), None);
+    }
+}
