@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use dunlin_transport::Connection;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{

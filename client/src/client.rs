@@ -70,7 +70,8 @@ pub(crate) fn start(settings: Builder) -> Client {
 }
 
 impl Client {
-    /// Connects to `dunlin://HOST[:PORT]` with default settings and waits for the server's welcome.
+    /// Connects to a URL such as `dunlin://HOST[:PORT]` ([others](crate#ways-to-a-server)) with default settings and
+    /// waits for the server's welcome.
     ///
     /// # Errors
     /// If the URL is wrong, the server says no for good, or none is reached in ten seconds.
@@ -81,7 +82,7 @@ impl Client {
     /// The settings of a client to be, at their defaults.
     ///
     /// # Errors
-    /// If the URL is not `dunlin://HOST[:PORT]`.
+    /// If the URL is none of [those](crate#ways-to-a-server).
     pub fn builder(url: &str) -> Result<Builder, UrlError> {
         Builder::new(url)
     }

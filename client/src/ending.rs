@@ -107,9 +107,15 @@ impl From<ConnectionError> for Ending {
                 "{}; a server with a certificate of its own needs a CA file or a pinned fingerprint",
                 in_words(&problem)
             )),
+            ConnectionError::Transport(problem) => Self::Lost(without_number(&problem).into()),
             other => Self::Lost(other.to_string()),
         }
     }
+}
+
+/// What the system had to say (`Connection refused (os error 111)`), without the number it has there.
+fn without_number(problem: &str) -> &str {
+    problem.split_once(" (os error ").map_or(problem, |(words, _)| words)
 }
 
 /// What the verifier had to say, out of the `Debug` form in which rustls shows it (`Other(… error: "…" …)`).
@@ -170,6 +176,13 @@ mod tests {
         assert_eq!(both(untrusted(), lost("connection refused")), untrusted());
         // As in a hotel whose portal answers for everybody: to be tried again, and no reason to end the client.
         assert_eq!(both(Ending::silence(), untrusted()).advice(true), Retry::Now);
+    }
+
+    #[test]
+    fn the_system_is_quoted_without_its_numbers() {
+        let refused = std::io::Error::from_raw_os_error(111).to_string();
+        let ending = Ending::from(ConnectionError::Transport(refused.clone()));
+        assert!(refused.contains("111") && !ending.problem().contains("111"), "{refused}");
     }
 
     #[test]

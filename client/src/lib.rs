@@ -24,6 +24,29 @@
 //! history does not reach back so far, it says so ([`Joined::start`], [`Message::Gap`]). Pushes without an answer
 //! are sent again and applied once.
 //!
+//! # Ways to a server
+//!
+//! | URL | goes over | falls back to |
+//! |---|---|---|
+//! | `dunlin://HOST[:PORT]` | native QUIC | WebSocket over TLS, on the same port of TCP |
+//! | `https://HOST[:PORT]` | WebTransport | the same |
+//! | `wss://HOST[:PORT]` | WebSocket over TLS | |
+//! | `ws://HOST[:PORT]` | WebSocket over bare TCP: for development and networks where every machine is trusted | |
+//!
+//! The port is 4433 unless written, that of a Dunlin server, also where a browser would take another; of `ws://` it is
+//! 4480. The path may be `/dunlin` and nothing else. Proxies are not used.
+//!
+//! Where UDP does not get through, a client falls back by itself ([`Builder::only`] prevents it). QUIC gets a
+//! [head start](Builder::head_start); then WebSocket is tried beside it, at the same addresses, and whichever answers first
+//! is taken. What worked is remembered for an hour for each network this device is on (known by the device's own
+//! addresses there), by all clients of one [`Builder`] and its clones: where QUIC got no answer, the next attempt waits
+//! for nothing; elsewhere a server that knows this client is sent everything at once, as 0-RTT data.
+//!
+//! While WebSocket carries a session that would rather go over QUIC, QUIC is tried again
+//! [from time to time](Builder::retry_quic), beside it. When it answers, the session moves: the client stays
+//! [`State::Online`], each channel says [`Message::Joined`] with nothing missing and no time away, and pushes on their
+//! way are applied once, as after any interruption. [`Client::connection`] tells which transport is in use.
+//!
 //! Dropping the last handle says goodbye to the server; [`Client::close`] waits for that.
 
 pub mod address;

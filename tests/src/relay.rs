@@ -1,16 +1,35 @@
-//! A piece of network between client and server that can fail.
+//! A piece of network between clients and a server that can fail: all of it, or UDP alone, or TCP alone.
 
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
-use tokio::{net::UdpSocket, sync::watch};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UdpSocket},
+    sync::watch,
+    task::JoinSet,
+};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Passes datagrams on between clients and one server, as a NAT does, while the way is open.
+/// Passes datagrams and bytes on between clients and one server, as a NAT does, on the same port of UDP and TCP.
 pub struct Relay {
     address: SocketAddr,
+    udp: Way,
+    tcp: Way,
+}
+
+/// What a relay passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Datagrams: while they are blocked they are lost.
+    Udp,
+    /// Bytes of connections: while they are blocked they wait, as TCP would send them again.
+    Tcp,
+}
+
+struct Way {
     open: watch::Sender<bool>,
     _task: AbortOnDropHandle<()>,
 }
@@ -21,11 +40,11 @@ impl Relay {
     /// # Panics
     /// If there is no socket.
     pub async fn start(server: SocketAddr) -> Self {
-        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+        let (front, listener) = sockets().await;
         let address = front.local_addr().expect("a bound socket has an address");
-        let (open, way) = watch::channel(true);
-        let task = tokio::spawn(pass(Arc::new(front), server, way));
-        Self { address, open, _task: AbortOnDropHandle::new(task) }
+        let udp = Way::open(|way| pass_datagrams(Arc::new(front), server, way));
+        let tcp = Way::open(|way| pass_connections(listener, server, way));
+        Self { address, udp, tcp }
     }
 
     /// Where clients find the server.
@@ -34,18 +53,55 @@ impl Relay {
         self.address
     }
 
-    /// Loses every datagram from now on, without a word, as a dead network does.
+    /// Passes nothing on from now on, without a word, as a dead network does.
     pub fn cut(&self) {
-        self.open.send_replace(false);
+        self.block(Protocol::Udp);
+        self.block(Protocol::Tcp);
     }
 
-    /// Passes datagrams on again.
+    /// Passes everything on again.
     pub fn mend(&self) {
-        self.open.send_replace(true);
+        self.unblock(Protocol::Udp);
+        self.unblock(Protocol::Tcp);
+    }
+
+    /// Passes nothing of one protocol on, as a firewall does that drops what it does not like.
+    pub fn block(&self, protocol: Protocol) {
+        self.way(protocol).open.send_replace(false);
+    }
+
+    /// Passes it on again.
+    pub fn unblock(&self, protocol: Protocol) {
+        self.way(protocol).open.send_replace(true);
+    }
+
+    fn way(&self, protocol: Protocol) -> &Way {
+        match protocol {
+            Protocol::Udp => &self.udp,
+            Protocol::Tcp => &self.tcp,
+        }
     }
 }
 
-async fn pass(front: Arc<UdpSocket>, server: SocketAddr, way: watch::Receiver<bool>) {
+impl Way {
+    fn open<T: Future<Output = ()> + Send + 'static>(task: impl FnOnce(watch::Receiver<bool>) -> T) -> Self {
+        let (open, way) = watch::channel(true);
+        Self { open, _task: AbortOnDropHandle::new(tokio::spawn(task(way))) }
+    }
+}
+
+/// A port that is free for UDP and for TCP.
+async fn sockets() -> (UdpSocket, TcpListener) {
+    loop {
+        let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+        let address = front.local_addr().expect("a bound socket has an address");
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return (front, listener);
+        }
+    }
+}
+
+async fn pass_datagrams(front: Arc<UdpSocket>, server: SocketAddr, way: watch::Receiver<bool>) {
     let mut backs: HashMap<SocketAddr, (Arc<UdpSocket>, AbortOnDropHandle<()>)> = HashMap::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -74,6 +130,41 @@ async fn pass_down(
         let Ok(len) = back.recv(&mut buffer).await else { continue };
         if *way.borrow() {
             let _ = front.send_to(&buffer[..len], client).await;
+        }
+    }
+}
+
+async fn pass_connections(listener: TcpListener, server: SocketAddr, way: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((client, _)) = listener.accept().await else { continue };
+        connections.spawn(pass_connection(client, server, way.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Until one side has ended; then the other is told in the same way.
+async fn pass_connection(client: TcpStream, server: SocketAddr, mut way: watch::Receiver<bool>) {
+    let _ = way.wait_for(|open| *open).await;
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        () = pass_bytes(from_client, to_server, way.clone()) => {}
+        () = pass_bytes(from_server, to_client, way) => {}
+    }
+}
+
+async fn pass_bytes(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut way: watch::Receiver<bool>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(len @ 1..) = from.read(&mut buffer).await {
+        let _ = way.wait_for(|open| *open).await;
+        if to.write_all(&buffer[..len]).await.is_err() {
+            return;
         }
     }
 }
