@@ -61,7 +61,11 @@ impl Attempt<'_> {
             result.inspect_err(|ending| tracing::debug!("{first}: {}", ending.problem()))
         };
         let by_second = async {
-            tracing::debug!(known = ?known, "trying {second} beside {first}");
+            if known == Some(Quic::Blocked) {
+                tracing::debug!("no answer over {first} here lately: {second} at once");
+            } else {
+                tracing::debug!("no answer over {first} so far: trying {second} as well");
+            }
             let result = in_time(deadline, reach(dial, to, second, &addresses, None)).await;
             result.inspect_err(|ending| tracing::debug!("{second}: {}", ending.problem()))
         };
