@@ -162,7 +162,9 @@ fn open(way: Way, config: ClientConfig) -> Result<Dialer, Ending> {
     let lost = |error: &dyn std::error::Error| Ending::Lost(error.to_string());
     match way {
         Way::Quic => Dialer::quic(config).map_err(|error| lost(&error)),
-        Way::WebTransport | Way::WebSocket | Way::PlainWebSocket => Err(Ending::Lost("not yet".into())),
+        Way::WebSocket => Dialer::websocket(config).map_err(|error| lost(&error)),
+        Way::PlainWebSocket => Dialer::websocket_plain(config).map_err(|error| lost(&error)),
+        Way::WebTransport => Err(Ending::Lost("this version cannot dial it yet".into())),
     }
 }
 

@@ -189,17 +189,6 @@ async fn when_udp_dies_in_mid_session_it_is_resumed_over_websocket() {
 }
 
 #[tokio::test]
-async fn webtransport_falls_back_and_returns_as_quic_does() {
-    let (_server, relay, builder) = network("https").await;
-    relay.block(Protocol::Udp);
-    let mut talker = Talker::start(builder).await;
-    assert_eq!(transport(&talker.client), Transport::WebSocket);
-    relay.unblock(Protocol::Udp);
-    talker.read_until_over(Transport::WebTransport).await;
-    talker.finish().await;
-}
-
-#[tokio::test]
 async fn on_a_network_that_is_known_to_block_udp_nothing_is_waited_for() {
     let (_server, relay, builder) = network("dunlin").await;
     relay.block(Protocol::Udp);
@@ -217,6 +206,18 @@ async fn when_everything_is_blocked_the_error_says_what_was_tried() {
     let timeout = Duration::from_secs(4);
     let error = soon("an error", builder.connect_timeout(timeout).connect()).await.unwrap_err().to_string();
     assert!(error.contains("QUIC: no answer to any packet; WebSocket: no answer to any packet"), "{error}");
+}
+
+#[tokio::test]
+async fn plain_websocket_is_dialled_where_the_url_says_so() {
+    let server = Running::start(Over::Quic, &[]).await;
+    let url = format!("ws://{}", server.http_address().unwrap());
+    let client = soon("a connection", Client::connect(&url)).await.unwrap();
+    let info = client.connection().unwrap();
+    assert_eq!((info.transport, info.certificate), (Transport::WebSocket, None));
+    let mut channel = soon("a join", client.join("room:1", JoinOptions::default())).await.unwrap();
+    channel.push("n", 0_u32.to_be_bytes().to_vec()).await.unwrap();
+    read_all(&mut channel, &mut 0, 1).await;
 }
 
 #[tokio::test]
