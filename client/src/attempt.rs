@@ -67,7 +67,9 @@ impl Attempt<'_> {
                 tracing::debug!("no answer over {first} so far: trying {second} as well");
             }
             let result = in_time(deadline, reach(dial, to, second, &addresses, None)).await;
-            result.inspect_err(|ending| tracing::debug!("{second}: {}", ending.problem()))
+            result
+                .map_err(Ending::on_the_way_out)
+                .inspect_err(|ending| tracing::debug!("{second}: {}", ending.problem()))
         };
         match race(by_first, by_second, head_start, Ending::is_an_answer).await {
             Ok(Winner::First(candidate)) => {
@@ -80,7 +82,7 @@ impl Attempt<'_> {
                 Ok(Reached { candidate, rather: Some(first) })
             }
             Err(Failure::Decided(ending)) => Err(ending),
-            Err(Failure::Both(one, other)) => Err(Ending::both((first, one), (second, &other))),
+            Err(Failure::Both(one, other)) => Err(Ending::both((first, &one), (second, &other))),
         }
     }
 }

@@ -33,18 +33,24 @@ impl Ending {
         Self::Lost("no answer to any packet".into())
     }
 
-    /// The end of an attempt by two ways. What the first choice found out counts; a network that blocks it may well
-    /// have something of its own to say on the other.
-    pub(crate) fn both((first, ending): (Way, Self), (second, other): (Way, &Self)) -> Self {
-        match ending {
-            Self::Untrusted(_) => ending,
-            _ => Self::Lost(format!("{first}: {}; {second}: {}", ending.problem(), other.problem())),
-        }
+    /// The end of an attempt by two ways, neither of which got an answer.
+    pub(crate) fn both((first, one): (Way, &Self), (second, other): (Way, &Self)) -> Self {
+        Self::Lost(format!("{first}: {}; {second}: {}", one.problem(), other.problem()))
     }
 
-    /// Whether the server has said what it thinks of this client, so that no other way need be tried.
+    /// Whether this is an answer, so that no other way need be tried: the server has said what it thinks of this client,
+    /// or this client is not to believe that it is the server.
     pub(crate) fn is_an_answer(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Goodbye(_))
+        matches!(self, Self::Refused(_) | Self::Goodbye(_) | Self::Untrusted(_))
+    }
+
+    /// The same on the way that is fallen back to. A network that blocks QUIC may well answer for the server there, as in
+    /// a hotel whose portal has not been passed yet: to be tried again, and no reason to end the client.
+    pub(crate) fn on_the_way_out(self) -> Self {
+        match self {
+            Self::Untrusted(problem) => Self::Lost(problem),
+            other => other,
+        }
     }
 
     /// Whether to dial again. `first` says that this client was never welcomed: then a certificate that is not
@@ -167,15 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn when_both_ways_fail_both_are_told_but_a_certificate_is_what_matters() {
-        let lost = |what: &str| Ending::Lost(what.into());
-        let untrusted = || Ending::Untrusted("whose?".into());
-        let both = |first, second| Ending::both((Way::Quic, first), (Way::WebSocket, &second));
-        let told = "QUIC: no answer to any packet; WebSocket: connection refused";
-        assert_eq!(both(Ending::silence(), lost("connection refused")), lost(told));
-        assert_eq!(both(untrusted(), lost("connection refused")), untrusted());
-        // As in a hotel whose portal answers for everybody: to be tried again, and no reason to end the client.
-        assert_eq!(both(Ending::silence(), untrusted()).advice(true), Retry::Now);
+    fn when_both_ways_fail_both_are_told() {
+        let refused = Ending::Lost("connection refused".into());
+        let both = Ending::both((Way::Quic, &Ending::silence()), (Way::WebSocket, &refused));
+        assert_eq!(both.problem(), "QUIC: no answer to any packet; WebSocket: connection refused");
+    }
+
+    #[test]
+    fn a_strangers_certificate_is_an_answer_on_the_first_way_only() {
+        let untrusted = Ending::Untrusted("whose?".into());
+        assert!(untrusted.is_an_answer());
+        let on_the_way_out = untrusted.on_the_way_out();
+        assert!(!on_the_way_out.is_an_answer());
+        assert_eq!(on_the_way_out.advice(true), Retry::Now);
     }
 
     #[test]
