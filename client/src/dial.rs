@@ -159,13 +159,13 @@ impl Ready {
 }
 
 fn open(way: Way, config: ClientConfig) -> Result<Dialer, Ending> {
-    let lost = |error: &dyn std::error::Error| Ending::Lost(error.to_string());
-    match way {
-        Way::Quic => Dialer::quic(config).map_err(|error| lost(&error)),
-        Way::WebSocket => Dialer::websocket(config).map_err(|error| lost(&error)),
-        Way::PlainWebSocket => Dialer::websocket_plain(config).map_err(|error| lost(&error)),
-        Way::WebTransport => Err(Ending::Lost("this version cannot dial it yet".into())),
-    }
+    let dialer = match way {
+        Way::Quic => Dialer::quic(config),
+        Way::WebTransport => Dialer::webtransport(config),
+        Way::WebSocket => Dialer::websocket(config),
+        Way::PlainWebSocket => Dialer::websocket_plain(config),
+    };
+    dialer.map_err(|error| Ending::Lost(error.to_string()))
 }
 
 /// Dials one address after the other, without waiting long for any, and takes the first that answers.

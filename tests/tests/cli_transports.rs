@@ -15,7 +15,7 @@ fn authority(home: &Home) -> String {
 async fn each_url_is_dialled_as_it_says_and_the_local_certificate_is_found() {
     let home = Home::default();
     let _server = home.serve(&[]).await;
-    for (scheme, transport) in [("dunlin", "quic"), ("wss", "websocket")] {
+    for (scheme, transport) in [("dunlin", "quic"), ("https", "webtransport"), ("wss", "websocket")] {
         let url = format!("{scheme}://{}/dunlin", home.address());
         let mut ping = home.client(&["ping", "--url", &url, "--count", "1", "--json"]);
         assert_eq!(ping.object("connection").await["transport"], transport);
@@ -29,7 +29,7 @@ async fn each_url_is_dialled_as_it_says_and_the_local_certificate_is_found() {
 async fn a_transport_that_is_asked_for_is_used_whatever_the_url_says() {
     let home = Home::default();
     let _server = home.serve(&[]).await;
-    for transport in ["quic", "websocket"] {
+    for transport in ["quic", "webtransport", "websocket"] {
         let mut ping = home.client(&["ping", "--transport", transport, "--count", "1", "--json"]);
         assert_eq!(ping.object("connection").await["transport"], transport);
     }

@@ -189,6 +189,17 @@ async fn when_udp_dies_in_mid_session_it_is_resumed_over_websocket() {
 }
 
 #[tokio::test]
+async fn webtransport_falls_back_and_returns_as_quic_does() {
+    let (_server, relay, builder) = network("https").await;
+    relay.block(Protocol::Udp);
+    let mut talker = Talker::start(builder).await;
+    assert_eq!(transport(&talker.client), Transport::WebSocket);
+    relay.unblock(Protocol::Udp);
+    talker.read_until_over(Transport::WebTransport).await;
+    talker.finish().await;
+}
+
+#[tokio::test]
 async fn on_a_network_that_is_known_to_block_udp_nothing_is_waited_for() {
     let (_server, relay, builder) = network("dunlin").await;
     relay.block(Protocol::Udp);
