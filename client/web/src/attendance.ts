@@ -7,7 +7,7 @@ import { DirectMessage, Reply } from "./message.ts";
 import { OutOfOrder } from "./progress.ts";
 import { StreamFrames } from "./streamframes.ts";
 import { ConnectionLost, type Stream, StreamEnded } from "./transport.ts";
-import { Code, KIND } from "./wire.ts";
+import { Code, Kind } from "./wire.ts";
 
 /** Longest frame taken from a server in bytes: what it announces as its limit is about pushes. */
 const MAX_FRAME = 16 * 1024 * 1024;
@@ -132,10 +132,10 @@ export class Attendance {
 
   #take(frame: ChannelFrame): Loss | undefined {
     const member = this.#member;
-    if (frame.kind === KIND.REFUSED || frame.kind === KIND.CLOSED) {
-      return { type: "refused", refusal: frame.refusal };
+    if (frame.kind === Kind.REFUSED || frame.kind === Kind.CLOSED) {
+      return { type: "refused", refusal: frame };
     }
-    if (frame.kind === KIND.JOINED) {
+    if (frame.kind === Kind.JOINED) {
       if (this.#joined) throw new OutOfOrder("a second answer to one join");
       member.welcomed(member.progress.joined(frame, member.awayMs));
       this.#joined = true;
@@ -144,19 +144,19 @@ export class Attendance {
     }
     if (!this.#joined) throw new OutOfOrder(`a frame of kind ${frame.kind} before the join's answer`);
     switch (frame.kind) {
-      case KIND.REPLY:
-        this.#answer(frame.reference, frame.code, frame.payload);
+      case Kind.REPLY:
+        this.#answer(frame.reference, frame.code, frame.payload ?? new Uint8Array());
         return undefined;
-      case KIND.EVENT:
+      case Kind.EVENT:
         member.deliver(member.progress.event(frame));
         return undefined;
-      case KIND.GAP:
+      case Kind.GAP:
         member.deliver(member.progress.gap(frame.from, frame.to));
         return undefined;
-      case KIND.RESTARTED:
+      case Kind.RESTARTED:
         member.deliver(member.progress.restarted(frame.position));
         return undefined;
-      case KIND.DIRECT:
+      case Kind.DIRECT:
         member.deliver(new DirectMessage(frame.event, frame.payload));
         return undefined;
     }

@@ -15,7 +15,7 @@ import {
 import type { PushOptions } from "./options.ts";
 import type { Position } from "./position.ts";
 import { fits } from "./text.ts";
-import { LIMIT } from "./wire.ts";
+import { Limit } from "./wire.ts";
 
 /** Pushes without an answer in one channel: whoever has more on their way does not wait for them. */
 const MOST_PUSHES = 1280;
@@ -150,11 +150,11 @@ export class Channel implements AsyncIterable<Message> {
 
   /** Pushes an event with a payload of bytes as they are; otherwise as {@link Channel.push}. */
   async pushBytes(event: string, payload: Uint8Array, { key }: PushOptions = {}): Promise<Reply> {
-    if (event === "" || !fits(event, LIMIT.EVENT)) {
-      throw new PushError("name", `an event name has 1 to ${LIMIT.EVENT} bytes`);
+    if (event === "" || !fits(event, Limit.EVENT)) {
+      throw new PushError("name", `an event name has 1 to ${Limit.EVENT} bytes`);
     }
-    if (key !== undefined && !fits(key, LIMIT.KEY)) {
-      throw new PushError("name", `a key has at most ${LIMIT.KEY} bytes`);
+    if (key !== undefined && !fits(key, Limit.KEY)) {
+      throw new PushError("name", `a key has at most ${Limit.KEY} bytes`);
     }
     const member = this.#member;
     if (this.#closed || member.isLeaving) {

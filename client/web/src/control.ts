@@ -3,7 +3,7 @@ import { type Ending, endingOf, lost } from "./ending.ts";
 import { type ControlFrame, decodeControl, FrameError, type Welcome } from "./frames.ts";
 import { StreamFrames } from "./streamframes.ts";
 import { type Connection, ConnectionLost, type Stream } from "./transport.ts";
-import { Code, KIND, LIMIT } from "./wire.ts";
+import { Code, Kind, Limit } from "./wire.ts";
 
 /** How long to wait for a connection to say how it ended once its streams have, in milliseconds. */
 const LAST_WORDS = 1_000;
@@ -24,7 +24,7 @@ export class Control {
   private constructor(connection: Connection, stream: Stream) {
     this.#connection = connection;
     this.#stream = stream;
-    this.#frames = new StreamFrames(stream, LIMIT.CONTROL_FRAME);
+    this.#frames = new StreamFrames(stream, Limit.CONTROL_FRAME);
   }
 
   /** Opens the stream and sends `Hello`. Rejects with {@link Ended}. */
@@ -63,8 +63,8 @@ export class Control {
   /** The server's answer to `Hello`. Rejects with {@link Ended}. */
   async welcome(): Promise<Welcome> {
     const frame = await this.next();
-    if (frame.kind === KIND.WELCOME) return frame;
-    if (frame.kind === KIND.REFUSED) throw new Ended({ type: "refused", refusal: frame.refusal });
+    if (frame.kind === Kind.WELCOME) return frame;
+    if (frame.kind === Kind.REFUSED) throw new Ended({ type: "refused", refusal: frame });
     throw unexpected(this.#connection, "something else than an answer to Hello");
   }
 }

@@ -1,4 +1,4 @@
-import { HEADER, MAX_BODY, MUX, Violation } from "./muxmessage.ts";
+import { HEADER, MAX_BODY, MessageKind, Violation } from "./muxmessage.ts";
 import { MuxStream } from "./muxstream.ts";
 import { ConnectionLost, type Stats, type Stream } from "./transport.ts";
 
@@ -60,7 +60,7 @@ export class Mux {
         throw new Violation(`a body of ${body.length} bytes in a message of kind ${kind}`);
       return view.getUint32(HEADER);
     };
-    if (kind === MUX.STREAMS) {
+    if (kind === MessageKind.STREAMS) {
       const granted = number();
       if (id !== 0) throw new Violation("STREAMS on a channel");
       this.#granted = Math.max(this.#granted, granted);
@@ -124,19 +124,19 @@ export class Mux {
   /** What a message does to its stream; its form is checked even if the stream is over. */
   #taker(kind: number, body: Uint8Array, number: () => number): (stream: MuxStream) => void {
     switch (kind) {
-      case MUX.DATA:
+      case MessageKind.DATA:
         return (stream) => stream.onData(body, false);
-      case MUX.FIN:
+      case MessageKind.FIN:
         return (stream) => stream.onData(body, true);
-      case MUX.RESET: {
+      case MessageKind.RESET: {
         const code = number();
         return (stream) => stream.onReset(code);
       }
-      case MUX.STOP: {
+      case MessageKind.STOP: {
         const code = number();
         return (stream) => stream.onStop(code);
       }
-      case MUX.WINDOW: {
+      case MessageKind.WINDOW: {
         const more = number();
         return (stream) => stream.onWindow(more);
       }

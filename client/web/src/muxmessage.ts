@@ -1,5 +1,12 @@
 /** The kinds of messages. */
-export const MUX = { DATA: 0, FIN: 1, RESET: 2, STOP: 3, WINDOW: 4, STREAMS: 5 } as const;
+export enum MessageKind {
+  DATA = 0,
+  FIN = 1,
+  RESET = 2,
+  STOP = 3,
+  WINDOW = 4,
+  STREAMS = 5,
+}
 
 /** Bytes before a message's body: the channel, and the kind. */
 export const HEADER = 5;

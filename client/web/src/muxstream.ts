@@ -1,4 +1,4 @@
-import { blank, HEADER, MUX, Violation } from "./muxmessage.ts";
+import { blank, HEADER, MessageKind, Violation } from "./muxmessage.ts";
 import { type ConnectionLost, type Stream, StreamEnded } from "./transport.ts";
 
 /** What each side may send on a channel before it is granted more. */
@@ -91,7 +91,7 @@ export class MuxStream implements Stream {
       this.#stopped = true;
       this.#incoming = [];
       this.#receiveError = new StreamEnded(code);
-      this.#signals.set(MUX.STOP, code);
+      this.#signals.set(MessageKind.STOP, code);
       this.#reader?.();
     }
     this.#work();
@@ -101,9 +101,9 @@ export class MuxStream implements Stream {
   next(turn: number): Uint8Array<ArrayBuffer> | undefined {
     for (const [kind, value] of this.#signals) {
       // Nothing but data, or an end, opens a channel.
-      if (kind === MUX.WINDOW && this.id === undefined) continue;
+      if (kind === MessageKind.WINDOW && this.id === undefined) continue;
       this.#signals.delete(kind);
-      if (kind === MUX.RESET) this.#sendEnded = true;
+      if (kind === MessageKind.RESET) this.#sendEnded = true;
       const message = blank(kind, 4);
       new DataView(message.buffer).setUint32(HEADER, value);
       return message;
@@ -113,14 +113,14 @@ export class MuxStream implements Stream {
     if (first === undefined) {
       if (!this.#finishing) return undefined;
       this.#sendEnded = true;
-      return blank(MUX.FIN, 0);
+      return blank(MessageKind.FIN, 0);
     }
     const length = Math.min(first.bytes.length, this.#sendWindow, turn);
     if (length === 0) return undefined;
     this.#sendWindow -= length;
     const whole = length === first.bytes.length;
     const last = whole && this.#finishing && this.#outgoing.length === 1;
-    const message = blank(last ? MUX.FIN : MUX.DATA, length);
+    const message = blank(last ? MessageKind.FIN : MessageKind.DATA, length);
     message.set(first.bytes.subarray(0, length), HEADER);
     first.bytes = first.bytes.subarray(length);
     if (whole) {
@@ -169,15 +169,15 @@ export class MuxStream implements Stream {
   /** Tells the server that it may send more, when that is worth a message. */
   #grant(): void {
     if (this.#receiveEnded || this.#stopped || this.#ungranted < WINDOW / 2) return;
-    const waiting = this.#signals.get(MUX.WINDOW) ?? 0;
-    this.#signals.set(MUX.WINDOW, waiting + this.#ungranted);
+    const waiting = this.#signals.get(MessageKind.WINDOW) ?? 0;
+    this.#signals.set(MessageKind.WINDOW, waiting + this.#ungranted);
     this.#receiveWindow += this.#ungranted;
     this.#ungranted = 0;
     this.#work();
   }
 
   #reset(code: number, error: Error): void {
-    this.#signals.set(MUX.RESET, code);
+    this.#signals.set(MessageKind.RESET, code);
     this.#failSending(error);
   }
 

@@ -3,7 +3,7 @@ import { type Ending, lost } from "./ending.ts";
 import { goodbye, pause, ping, resume } from "./frames.ts";
 import type { Live } from "./live.ts";
 import { Liveness } from "./liveness.ts";
-import { Code, KIND } from "./wire.ts";
+import { Code, Kind } from "./wire.ts";
 
 /** How long the server may take to close after a `Goodbye`, in milliseconds. */
 const FAREWELL = 1_000;
@@ -99,18 +99,18 @@ export class Online {
   async #hear(): Promise<void> {
     const frame = await this.#control.next();
     switch (frame.kind) {
-      case KIND.PONG:
+      case Kind.PONG:
         return this.#pong(frame.n);
-      case KIND.GO_AWAY:
+      case Kind.GO_AWAY:
         // A random moment: all others were told the same.
         this.#leaving ??= setTimeout(
           () => this.#end({ type: "away", url: frame.url }),
           this.#random() * frame.withinMs,
         );
         return;
-      case KIND.GOODBYE:
-        return this.#end({ type: "goodbye", refusal: frame.refusal });
-      case KIND.REFRESHED:
+      case Kind.GOODBYE:
+        return this.#end({ type: "goodbye", refusal: frame });
+      case Kind.REFRESHED:
         return;
       default:
         throw unexpected(this.live.connection, "a second answer to Hello");

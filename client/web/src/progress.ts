@@ -3,6 +3,8 @@ import { EventMessage, type GapMessage, type JoinedMessage, type RestartedMessag
 import type { Delivery } from "./options.ts";
 import { OLDEST, type Position, samePosition, showPosition } from "./position.ts";
 
+const EMPTY = new Uint8Array();
+
 /** What arrived cannot come after what arrived before. */
 export class OutOfOrder extends Error {
   override readonly name = "OutOfOrder";
@@ -29,7 +31,7 @@ export class Progress {
     return this.#position;
   }
 
-  joined({ position, start, reply }: JoinedFrame, awayMs: number): JoinedMessage {
+  joined({ position, start, reply = EMPTY }: JoinedFrame, awayMs: number): JoinedMessage {
     const previous = this.#position;
     // From the oldest position a server recovers to wherever its history begins.
     const exact =

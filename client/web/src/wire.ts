@@ -4,139 +4,122 @@
 export const VERSION = 1;
 
 /** The number that stands first in each frame. */
-export const KIND = {
-  HELLO: 1,
-  WELCOME: 2,
-  REFUSED: 3,
-  REFRESH: 4,
-  REFRESHED: 5,
-  PAUSE: 6,
-  RESUME: 7,
-  PING: 8,
-  PONG: 9,
-  GO_AWAY: 10,
-  GOODBYE: 11,
-  JOIN: 16,
-  JOINED: 17,
-  PUSH: 18,
-  REPLY: 19,
-  EVENT: 20,
-  GAP: 21,
-  RESTARTED: 22,
-  DIRECT: 23,
-  CLOSED: 24,
-} as const;
+export enum Kind {
+  HELLO = 1,
+  WELCOME = 2,
+  REFUSED = 3,
+  REFRESH = 4,
+  REFRESHED = 5,
+  PAUSE = 6,
+  RESUME = 7,
+  PING = 8,
+  PONG = 9,
+  GO_AWAY = 10,
+  GOODBYE = 11,
+  JOIN = 16,
+  JOINED = 17,
+  PUSH = 18,
+  REPLY = 19,
+  EVENT = 20,
+  GAP = 21,
+  RESTARTED = 22,
+  DIRECT = 23,
+  CLOSED = 24,
+}
 
 /** Bounds on what may cross the wire, in bytes where nothing else is said. */
-export const LIMIT = {
+export enum Limit {
   /** The body of a frame on the control stream. */
-  CONTROL_FRAME: 16384,
+  CONTROL_FRAME = 16384,
   /** Room in a channel frame for all that is not payload. */
-  FRAME_OVERHEAD: 1024,
+  FRAME_OVERHEAD = 1024,
   /** A topic's name. */
-  TOPIC: 255,
+  TOPIC = 255,
   /** An event's name. */
-  EVENT: 128,
+  EVENT = 128,
   /** A key to conflate by. */
-  KEY: 128,
+  KEY = 128,
   /** Text for people. */
-  TEXT: 512,
+  TEXT = 512,
   /** A token or a resume ticket. */
-  TOKEN: 8192,
+  TOKEN = 8192,
   /** The greatest integer; not bytes. */
-  INTEGER: 9007199254740991,
-} as const;
+  INTEGER = 9007199254740991,
+}
 
 /** Why something was refused, answered, reset or closed; the same everywhere. */
-export const Code = {
+export enum Code {
   /** Done: nothing went wrong, the sender has finished. */
-  OK: 0,
+  OK = 0,
   /** The bytes are not a frame: not MessagePack, not an array, or a field of the wrong type. */
-  MALFORMED: 100,
+  MALFORMED = 100,
   /** A frame is longer than the limit for its stream. */
-  FRAME_TOO_LARGE: 101,
+  FRAME_TOO_LARGE = 101,
   /** A frame of a kind that does not belong on this stream, or not now. */
-  UNEXPECTED_FRAME: 102,
+  UNEXPECTED_FRAME = 102,
   /** None of the offered versions is spoken here. */
-  UNSUPPORTED_VERSION: 103,
+  UNSUPPORTED_VERSION = 103,
   /** The first frame of the first stream was not Hello. */
-  HELLO_EXPECTED: 104,
+  HELLO_EXPECTED = 104,
   /** A second Hello on one connection. */
-  HELLO_REPEATED: 105,
+  HELLO_REPEATED = 105,
   /** A frame or a handshake was begun and not completed in time. */
-  DEADLINE: 106,
+  DEADLINE = 106,
   /** The topic name breaks the rules for names. */
-  ILLEGAL_TOPIC: 107,
+  ILLEGAL_TOPIC = 107,
   /** A field is outside its range: too long, too large, or not a known choice. */
-  ILLEGAL_VALUE: 108,
+  ILLEGAL_VALUE = 108,
   /** Too many connections from one address. */
-  ADDRESS_LIMIT: 200,
+  ADDRESS_LIMIT = 200,
   /** The session has as many channels as it may have. */
-  CHANNEL_LIMIT: 201,
+  CHANNEL_LIMIT = 201,
   /** The server has as many sessions as it may have. */
-  SERVER_FULL: 202,
+  SERVER_FULL = 202,
   /** The server holds as many topics as it may hold. */
-  TOPIC_LIMIT: 203,
+  TOPIC_LIMIT = 203,
   /** The payload is longer than the limit announced in Welcome. */
-  PAYLOAD_TOO_LARGE: 204,
+  PAYLOAD_TOO_LARGE = 204,
   /** The server asks for a token and got none that it can accept. */
-  TOKEN_REQUIRED: 300,
+  TOKEN_REQUIRED = 300,
   /** The token has expired or was revoked. */
-  TOKEN_EXPIRED: 301,
+  TOKEN_EXPIRED = 301,
   /** This session may not do that here. */
-  FORBIDDEN: 302,
+  FORBIDDEN = 302,
   /** No channel serves this topic. */
-  NO_CHANNEL: 400,
+  NO_CHANNEL = 400,
   /** The channel's code failed; only this channel was ended. */
-  CHANNEL_FAILED: 401,
+  CHANNEL_FAILED = 401,
   /** A newer stream of the same session has joined this topic. */
-  REPLACED: 402,
+  REPLACED = 402,
   /** The session was resumed on another connection. */
-  SESSION_MOVED: 403,
+  SESSION_MOVED = 403,
   /** The session is over; a new one may be opened. */
-  SESSION_ENDED: 404,
+  SESSION_ENDED = 404,
   /** The push was applied earlier, and its reply is no longer held. */
-  ALREADY_APPLIED: 405,
+  ALREADY_APPLIED = 405,
   /** The application refused; the message says why. */
-  REJECTED: 406,
+  REJECTED = 406,
   /** The server failed in a way that is not the client's fault. */
-  INTERNAL: 500,
+  INTERNAL = 500,
   /** The server is shutting down; connect again, elsewhere if an address was named. */
-  GOING_AWAY: 501,
+  GOING_AWAY = 501,
   /** Something the server depends on does not answer. */
-  UNAVAILABLE: 502,
-} as const;
+  UNAVAILABLE = 502,
+}
 
 /** Whether a code is worth another attempt: a number is a time to wait in milliseconds. */
 export type Retry = "never" | "now" | "newToken" | number;
 
-/** What to do about each code, unless a frame names another time. */
+/** What to do about each code but those that are final, unless a frame names another time. */
 export const RETRY: Readonly<Record<number, Retry>> = {
-  0: "never",
-  100: "never",
-  101: "never",
-  102: "never",
-  103: "never",
-  104: "never",
-  105: "never",
   106: 1000,
-  107: "never",
-  108: "never",
   200: 10000,
-  201: "never",
   202: 5000,
   203: 5000,
-  204: "never",
   300: "newToken",
   301: "newToken",
-  302: "never",
-  400: "never",
   401: 1000,
-  402: "never",
-  403: "never",
   404: "now",
-  405: "never",
-  406: "never",
   500: 1000,
   501: "now",
   502: 1000,

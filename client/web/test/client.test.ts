@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EventMessage, Message } from "../src/message.ts";
-import { Code, KIND } from "../src/wire.ts";
+import { Code, Kind } from "../src/wire.ts";
 import { pass, settle, stateOf, story } from "./world.ts";
 
 /** What events say. */
@@ -27,7 +27,7 @@ test(
     assert.deepEqual(room.position, { epoch: 7, offset: 1 });
     await Promise.all([client.close(), pass(50)]);
     assert.equal(stateOf(client), "closed");
-    assert.equal(world.server.control.at(-1), KIND.GOODBYE);
+    assert.equal(world.server.control.at(-1), Kind.GOODBYE);
     assert.equal(world.server.sessions.size, 0);
     assert.equal(world.server.connection.closedByClient?.code, Code.OK);
   }),
@@ -90,8 +90,8 @@ test(
     room.on("message", (message) => messages.push(message));
     assert.equal((await room.joined).start, "lost");
     const { encodeFrame } = await import("../src/codec.ts");
-    world.server.member("a").send(encodeFrame([KIND.GAP, 1, 4]));
-    world.server.member("a").send(encodeFrame([KIND.RESTARTED, [8, 0]]));
+    world.server.member("a").send(encodeFrame([Kind.GAP, 1, 4]));
+    world.server.member("a").send(encodeFrame([Kind.RESTARTED, [8, 0]]));
     await settle();
     assert.deepEqual(
       messages.map(({ type }) => type),
@@ -261,7 +261,7 @@ test(
     await room.joined;
     world.server.publish("a", 1);
     await settle();
-    world.server.member("a").send(encodeFrame([KIND.EVENT, 1, 0, "said", new Uint8Array([1]), null]));
+    world.server.member("a").send(encodeFrame([Kind.EVENT, 1, 0, "said", new Uint8Array([1]), null]));
     await settle();
     world.server.publish("a", 2);
     await pass(200);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Code, KIND } from "../src/wire.ts";
+import { Code, Kind } from "../src/wire.ts";
 import { pass, settle, stateOf, story } from "./world.ts";
 
 test(
@@ -50,9 +50,9 @@ test(
     world.page.show("visible");
     world.page.show("hidden");
     await pass(4_900, 100);
-    assert.ok(!world.server.control.includes(KIND.PAUSE));
+    assert.ok(!world.server.control.includes(Kind.PAUSE));
     await pass(200, 100);
-    assert.equal(world.server.control.at(-1), KIND.PAUSE);
+    assert.equal(world.server.control.at(-1), Kind.PAUSE);
     assert.ok(client.paused);
     world.server.publish("a", 1);
     await settle();
@@ -76,13 +76,13 @@ test(
     await pass(6_000, 100);
     world.page.show("visible");
     await settle();
-    assert.ok(!world.server.control.includes(KIND.RESUME));
+    assert.ok(!world.server.control.includes(Kind.RESUME));
     world.server.connection.fail();
     await pass(300);
-    assert.deepEqual(world.server.control.slice(-2), [KIND.HELLO, KIND.PAUSE]);
+    assert.deepEqual(world.server.control.slice(-2), [Kind.HELLO, Kind.PAUSE]);
     client.resume();
     await settle();
-    assert.equal(world.server.control.at(-1), KIND.RESUME);
+    assert.equal(world.server.control.at(-1), Kind.RESUME);
   }),
 );
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Mux } from "../src/mux.ts";
-import { HEADER, MUX } from "../src/muxmessage.ts";
+import { HEADER, MessageKind } from "../src/muxmessage.ts";
 import type { Stream } from "../src/transport.ts";
 import { settle } from "./world.ts";
 
@@ -30,7 +30,7 @@ function sent(mux: Mux): Sent[] {
   for (let next = mux.next(); next; next = mux.next()) {
     const view = new DataView(next.buffer);
     const size = next.length - HEADER;
-    const number = view.getUint8(4) >= MUX.RESET ? view.getUint32(HEADER) : undefined;
+    const number = view.getUint8(4) >= MessageKind.RESET ? view.getUint32(HEADER) : undefined;
     all.push({ id: view.getUint32(0), kind: view.getUint8(4), size, n: number });
   }
   return all;
@@ -43,8 +43,8 @@ async function opened(): Promise<{ mux: Mux; stream: Stream }> {
   assert.deepEqual(
     sent(mux).map(({ id, kind, n }) => [id, kind, n]),
     [
-      [0, MUX.DATA, undefined],
-      [0, MUX.WINDOW, 192 * 1024],
+      [0, MessageKind.DATA, undefined],
+      [0, MessageKind.WINDOW, 192 * 1024],
     ],
   );
   return { mux, stream };
@@ -55,12 +55,12 @@ test("channels are numbered in the order of their first messages", async () => {
   const [first, second] = [await mux.open(), await mux.open()];
   void second.write(Uint8Array.of(2));
   void first.write(Uint8Array.of(1));
-  const data = sent(mux).filter(({ kind }) => kind === MUX.DATA);
+  const data = sent(mux).filter(({ kind }) => kind === MessageKind.DATA);
   assert.deepEqual(
     data.map(({ id }) => id),
     [0, 1],
   );
-  mux.receive(message(0, MUX.DATA, Uint8Array.of(22)));
+  mux.receive(message(0, MessageKind.DATA, Uint8Array.of(22)));
   assert.deepEqual(await second.read(), Uint8Array.of(22));
 });
 
@@ -70,8 +70,8 @@ test("sixteen channels may be opened, and more when STREAMS says so; the number 
   for (let n = 0; n < 20; n++) void mux.open().then(() => count++);
   await settle();
   assert.equal(count, 16);
-  mux.receive(message(0, MUX.STREAMS, 18));
-  mux.receive(message(0, MUX.STREAMS, 17));
+  mux.receive(message(0, MessageKind.STREAMS, 18));
+  mux.receive(message(0, MessageKind.STREAMS, 17));
   await settle();
   assert.equal(count, 18);
 });
@@ -84,15 +84,15 @@ test("a sender stops at the window, goes on when it is granted, and other channe
     done = true;
   });
   const sum = (all: Sent[]) =>
-    all.filter(({ kind }) => kind === MUX.DATA).reduce((total, { size }) => total + size, 0);
+    all.filter(({ kind }) => kind === MessageKind.DATA).reduce((total, { size }) => total + size, 0);
   // One byte went before.
   assert.equal(sum(sent(mux)), 65_535);
   void other.write(Uint8Array.of(1, 2));
   assert.equal(sum(sent(mux)), 2);
-  mux.receive(message(0, MUX.WINDOW, 1000));
+  mux.receive(message(0, MessageKind.WINDOW, 1000));
   assert.equal(sum(sent(mux)), 1000);
   assert.equal(done, false);
-  mux.receive(message(0, MUX.WINDOW, 1_000_000));
+  mux.receive(message(0, MessageKind.WINDOW, 1_000_000));
   assert.equal(sum(sent(mux)), 100_000 - 65_535 - 1000);
   await settle();
   assert.equal(done, true);
@@ -103,7 +103,7 @@ test("channels with something to send take turns", async () => {
   const other = await mux.open();
   void stream.write(new Uint8Array(40_000));
   void other.write(new Uint8Array(20_000));
-  const data = sent(mux).filter(({ kind }) => kind === MUX.DATA);
+  const data = sent(mux).filter(({ kind }) => kind === MessageKind.DATA);
   assert.deepEqual(
     data.map(({ id, size }) => [id, size]),
     [
@@ -119,36 +119,39 @@ test("channels with something to send take turns", async () => {
 test("what is read is granted again, what is not read is not", async () => {
   const { mux, stream } = await opened();
   const chunk = new Uint8Array(65_536);
-  for (let n = 0; n < 4; n++) mux.receive(message(0, MUX.DATA, chunk));
+  for (let n = 0; n < 4; n++) mux.receive(message(0, MessageKind.DATA, chunk));
   assert.deepEqual(sent(mux), []);
-  assert.throws(() => mux.receive(message(0, MUX.DATA, Uint8Array.of(1))), /more bytes than the window/);
+  assert.throws(
+    () => mux.receive(message(0, MessageKind.DATA, Uint8Array.of(1))),
+    /more bytes than the window/,
+  );
   await stream.read();
   assert.deepEqual(sent(mux), []);
   await stream.read();
-  assert.deepEqual(sent(mux), [{ id: 0, kind: MUX.WINDOW, size: 4, n: 131_072 }]);
+  assert.deepEqual(sent(mux), [{ id: 0, kind: MessageKind.WINDOW, size: 4, n: 131_072 }]);
 });
 
 test("FIN goes with the last bytes and ends its half only", async () => {
   const { mux, stream } = await opened();
   void stream.write(Uint8Array.of(1, 2, 3));
   stream.finish();
-  assert.deepEqual(sent(mux), [{ id: 0, kind: MUX.FIN, size: 3, n: undefined }]);
+  assert.deepEqual(sent(mux), [{ id: 0, kind: MessageKind.FIN, size: 3, n: undefined }]);
   await assert.rejects(stream.write(Uint8Array.of(1)));
-  mux.receive(message(0, MUX.FIN, Uint8Array.of(9)));
+  mux.receive(message(0, MessageKind.FIN, Uint8Array.of(9)));
   assert.deepEqual(await stream.read(), Uint8Array.of(9));
   assert.equal(await stream.read(), undefined);
   // Both halves have ended: what comes late is ignored.
-  mux.receive(message(0, MUX.DATA, Uint8Array.of(1)));
-  mux.receive(message(0, MUX.STOP, 5));
+  mux.receive(message(0, MessageKind.DATA, Uint8Array.of(1)));
+  mux.receive(message(0, MessageKind.STOP, 5));
   assert.deepEqual(sent(mux), []);
 });
 
 test("RESET and STOP carry their codes, both ways", async () => {
   const { mux, stream } = await opened();
-  mux.receive(message(0, MUX.STOP, 302));
-  assert.deepEqual(sent(mux), [{ id: 0, kind: MUX.RESET, size: 4, n: 302 }]);
+  mux.receive(message(0, MessageKind.STOP, 302));
+  assert.deepEqual(sent(mux), [{ id: 0, kind: MessageKind.RESET, size: 4, n: 302 }]);
   await assert.rejects(stream.write(Uint8Array.of(1)), { name: "StreamEnded", code: 302 });
-  mux.receive(message(0, MUX.RESET, 401));
+  mux.receive(message(0, MessageKind.RESET, 401));
   await assert.rejects(stream.read(), { name: "StreamEnded", code: 401 });
 
   const other = await mux.open();
@@ -158,29 +161,29 @@ test("RESET and STOP carry their codes, both ways", async () => {
   assert.deepEqual(
     sent(mux).map(({ id, kind, n }) => [id, kind, n]),
     [
-      [1, MUX.RESET, 102],
-      [1, MUX.STOP, 102],
+      [1, MessageKind.RESET, 102],
+      [1, MessageKind.STOP, 102],
     ],
   );
   // Discarded, and not granted again.
-  mux.receive(message(1, MUX.DATA, new Uint8Array(60_000)));
+  mux.receive(message(1, MessageKind.DATA, new Uint8Array(60_000)));
   assert.deepEqual(sent(mux), []);
 });
 
 test("each violation is one", async () => {
   const wrong: [string, Uint8Array[]][] = [
     ["shorter than its header", [Uint8Array.of(0, 0, 0, 0)]],
-    ["too long", [message(0, MUX.DATA, new Uint8Array(65_537))]],
+    ["too long", [message(0, MessageKind.DATA, new Uint8Array(65_537))]],
     ["unknown kind", [message(0, 6)]],
-    ["a body of 3 bytes", [message(0, MUX.RESET, new Uint8Array(3))]],
-    ["a body of 5 bytes", [message(0, MUX.STOP, new Uint8Array(5))]],
-    ["a body of 0 bytes", [message(0, MUX.WINDOW)]],
-    ["a body of 0 bytes", [message(0, MUX.STREAMS)]],
-    ["STREAMS on a channel", [message(1, MUX.STREAMS, 20)]],
-    ["was not opened", [message(1, MUX.DATA, Uint8Array.of(1))]],
-    ["after the end", [message(0, MUX.FIN), message(0, MUX.DATA, Uint8Array.of(1))]],
-    ["after the end", [message(0, MUX.RESET, 1), message(0, MUX.FIN)]],
-    ["more than 2^32 - 1", [message(0, MUX.WINDOW, 2 ** 32 - 65_536 + 1)]],
+    ["a body of 3 bytes", [message(0, MessageKind.RESET, new Uint8Array(3))]],
+    ["a body of 5 bytes", [message(0, MessageKind.STOP, new Uint8Array(5))]],
+    ["a body of 0 bytes", [message(0, MessageKind.WINDOW)]],
+    ["a body of 0 bytes", [message(0, MessageKind.STREAMS)]],
+    ["STREAMS on a channel", [message(1, MessageKind.STREAMS, 20)]],
+    ["was not opened", [message(1, MessageKind.DATA, Uint8Array.of(1))]],
+    ["after the end", [message(0, MessageKind.FIN), message(0, MessageKind.DATA, Uint8Array.of(1))]],
+    ["after the end", [message(0, MessageKind.RESET, 1), message(0, MessageKind.FIN)]],
+    ["more than 2^32 - 1", [message(0, MessageKind.WINDOW, 2 ** 32 - 65_536 + 1)]],
   ];
   for (const [problem, messages] of wrong) {
     const { mux } = await opened();

@@ -15,7 +15,7 @@ import { failuresAfter, outageState } from "../src/state.ts";
 import { cut, fits } from "../src/text.ts";
 import { topicProblem } from "../src/topic.ts";
 import { Way } from "../src/way.ts";
-import { Code, KIND } from "../src/wire.ts";
+import { Code, Kind } from "../src/wire.ts";
 
 test("the jitter is full, its window doubles up to the cap, and a hint is a lower bound", () => {
   const least = () => 0;
@@ -62,11 +62,11 @@ function joined(delivery: Delivery): Progress {
 }
 
 function answer(offset: number, start: "live" | "recovered" | "lost") {
-  return { kind: KIND.JOINED, position: at(offset), start, applied: 0, reply: new Uint8Array() } as const;
+  return { kind: Kind.JOINED, position: at(offset), start, applied: 0, reply: new Uint8Array() } as const;
 }
 
 function event(offset: number) {
-  return { kind: KIND.EVENT, offset, at: 0, event: "e", payload: new Uint8Array(), key: undefined } as const;
+  return { kind: Kind.EVENT, offset, at: 0, event: "e", payload: new Uint8Array(), key: undefined } as const;
 }
 
 test("events may leave offsets out but not go back", () => {

@@ -2,7 +2,7 @@ import { decode } from "@msgpack/msgpack";
 import { encodeFrame, encodeValue } from "../src/codec.ts";
 import type { Dial } from "../src/environment.ts";
 import { ConnectionLost, type TransportKind } from "../src/transport.ts";
-import { Code, KIND } from "../src/wire.ts";
+import { Code, Kind } from "../src/wire.ts";
 import { PipeConnection, type ServerStream } from "./pipe.ts";
 
 type Elements = [number, ...unknown[]];
@@ -118,26 +118,26 @@ export class Server {
     let session: Session | undefined;
     for (let body = await stream.next(); body; body = await stream.next()) {
       const [kind, ...fields] = decode(body) as Elements;
-      if (kind === KIND.PING) this.pings += 1;
+      if (kind === Kind.PING) this.pings += 1;
       else this.control.push(kind);
       if (this.mute) continue;
-      if (kind === KIND.HELLO) {
+      if (kind === Kind.HELLO) {
         this.tokens.push(fields[4]);
         if (this.refuseHello) {
           const { code, retryAfterMs } = this.refuseHello;
-          stream.send(encodeFrame([KIND.REFUSED, code, "no", retryAfterMs]));
+          stream.send(encodeFrame([Kind.REFUSED, code, "no", retryAfterMs]));
           connection.fail(code, "no");
           return;
         }
         session = this.#welcome(connection, stream, fields[3] as Uint8Array | null);
-      } else if (kind === KIND.PING) stream.send(encodeFrame([KIND.PONG, fields[0]]));
-      else if (kind === KIND.PAUSE && session) session.paused = true;
-      else if (kind === KIND.RESUME && session) {
+      } else if (kind === Kind.PING) stream.send(encodeFrame([Kind.PONG, fields[0]]));
+      else if (kind === Kind.PAUSE && session) session.paused = true;
+      else if (kind === Kind.RESUME && session) {
         session.paused = false;
         for (const topic of session.members.keys()) this.#deliver(session, topic);
-      } else if (kind === KIND.GOODBYE && session) {
+      } else if (kind === Kind.GOODBYE && session) {
         this.sessions.delete(hex(session.ticket));
-        stream.send(encodeFrame([KIND.GOODBYE, Code.OK, "bye"]));
+        stream.send(encodeFrame([Kind.GOODBYE, Code.OK, "bye"]));
       }
     }
   }
@@ -154,7 +154,7 @@ export class Server {
     const limits = [1024, 100, 4];
     stream.send(
       encodeFrame([
-        KIND.WELCOME,
+        Kind.WELCOME,
         1,
         "s1",
         session.ticket,
@@ -181,7 +181,7 @@ export class Server {
     if (!session) return;
     this.joins.push({ topic, since });
     if (this.refuseJoin) {
-      stream.send(encodeFrame([KIND.REFUSED, this.refuseJoin.code, "no", this.refuseJoin.retryAfterMs]));
+      stream.send(encodeFrame([Kind.REFUSED, this.refuseJoin.code, "no", this.refuseJoin.retryAfterMs]));
       stream.finish();
       return;
     }
@@ -194,7 +194,7 @@ export class Server {
     member.stream = stream;
     member.sent = delivery === 2 ? Number.POSITIVE_INFINITY : from;
     session.members.set(topic, member);
-    stream.send(encodeFrame([KIND.JOINED, [this.epoch, from], start, member.applied, new Uint8Array()]));
+    stream.send(encodeFrame([Kind.JOINED, [this.epoch, from], start, member.applied, new Uint8Array()]));
     this.#deliver(session, topic);
     for (let frame = await stream.next(); frame; frame = await stream.next()) {
       const [, reference, event, payload, key] = decode(frame) as [
@@ -223,9 +223,9 @@ export class Server {
     if (reference > member.applied) {
       member.applied = reference;
       const offset = this.publish(topic, decode(payload), event, key);
-      member.replies.set(reference, encodeFrame([KIND.REPLY, reference, Code.OK, encodeValue({ offset })]));
+      member.replies.set(reference, encodeFrame([Kind.REPLY, reference, Code.OK, encodeValue({ offset })]));
     }
-    const already = encodeFrame([KIND.REPLY, reference, Code.ALREADY_APPLIED]);
+    const already = encodeFrame([Kind.REPLY, reference, Code.ALREADY_APPLIED]);
     if (!this.mutePushes) stream.send(member.replies.get(reference) ?? already);
   }
 
@@ -235,7 +235,7 @@ export class Server {
     for (const { offset, event, payload, key } of this.log(topic)) {
       if (offset <= member.sent) continue;
       member.sent = offset;
-      member.stream.send(encodeFrame([KIND.EVENT, offset, 1000, event, payload, key]));
+      member.stream.send(encodeFrame([Kind.EVENT, offset, 1000, event, payload, key]));
     }
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Code, KIND } from "../src/wire.ts";
+import { Code, Kind } from "../src/wire.ts";
 import { pass, settle, stateOf, story } from "./world.ts";
 
 test(
@@ -157,7 +157,7 @@ test(
     const client = world.client();
     const room = client.join("a");
     await room.joined;
-    world.server.sendControl(KIND.GO_AWAY, Code.GOING_AWAY, 10_000, "dunlin://elsewhere.test:4433");
+    world.server.sendControl(Kind.GO_AWAY, Code.GOING_AWAY, 10_000, "dunlin://elsewhere.test:4433");
     await pass(4_900, 100);
     assert.equal(world.server.connections.length, 1);
     await pass(400, 100);

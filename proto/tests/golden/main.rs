@@ -184,7 +184,7 @@ fn the_examples_as_json_are_up_to_date() {
 fn the_numbers_as_typescript_are_up_to_date() {
     let wire = typescript::wire();
     for row in Document::read().table(&["Kind", "Frame", "Stream", "From"]) {
-        assert!(wire.contains(&format!(": {},\n", row[0])), "kind {} is missing", row[0]);
+        assert!(wire.contains(&format!(" = {},\n", row[0])), "kind {} is missing", row[0]);
     }
     keep("../client/web/src/wire.ts", &wire);
 }

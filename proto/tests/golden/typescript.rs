@@ -15,35 +15,38 @@ pub(crate) fn wire() -> String {
     line(&mut text, "/** The version of the protocol that this client speaks. */");
     line(&mut text, &format!("export const VERSION = {};\n", version::VERSION));
     line(&mut text, "/** The number that stands first in each frame. */");
-    line(&mut text, "export const KIND = {");
+    line(&mut text, "export enum Kind {");
     for (name, number) in KINDS {
-        line(&mut text, &format!("  {name}: {number},"));
+        line(&mut text, &format!("  {name} = {number},"));
     }
-    line(&mut text, "} as const;\n");
+    line(&mut text, "}\n");
     line(&mut text, "/** Bounds on what may cross the wire, in bytes where nothing else is said. */");
-    line(&mut text, "export const LIMIT = {");
+    line(&mut text, "export enum Limit {");
     for (comment, name, number) in LIMITS {
         line(&mut text, &format!("  /** {comment} */"));
-        line(&mut text, &format!("  {name}: {number},"));
+        line(&mut text, &format!("  {name} = {number},"));
     }
-    line(&mut text, "} as const;\n");
+    line(&mut text, "}\n");
     line(&mut text, "/** Why something was refused, answered, reset or closed; the same everywhere. */");
-    line(&mut text, "export const Code = {");
+    line(&mut text, "export enum Code {");
     for row in TABLE {
         line(&mut text, &format!("  /** {} */", row.meaning));
-        line(&mut text, &format!("  {}: {},", row.name, row.code.0));
+        line(&mut text, &format!("  {} = {},", row.name, row.code.0));
     }
-    line(&mut text, "} as const;\n");
+    line(&mut text, "}\n");
     line(
         &mut text,
         "/** Whether a code is worth another attempt: a number is a time to wait in milliseconds. */",
     );
     line(&mut text, "export type Retry = \"never\" | \"now\" | \"newToken\" | number;\n");
-    line(&mut text, "/** What to do about each code, unless a frame names another time. */");
+    line(
+        &mut text,
+        "/** What to do about each code but those that are final, unless a frame names another time. */",
+    );
     line(&mut text, "export const RETRY: Readonly<Record<number, Retry>> = {");
     for row in TABLE {
         let advice = match row.retry {
-            Retry::Never => "\"never\"".into(),
+            Retry::Never => continue,
             Retry::Now => "\"now\"".into(),
             Retry::NewToken => "\"newToken\"".into(),
             Retry::After(time) => time.as_millis().to_string(),
