@@ -25,10 +25,13 @@ export async function discover(http: string | URL): Promise<Discovered> {
   if (port === null) return { url: base.origin, options: {} };
   const url = `https://${base.hostname}:${port}`;
   if (hashes === undefined || hashes.length === 0) return { url, options: {} };
+  // Chromium's WebTransport tries the first address of a name only, which for `localhost` is that of IPv6, where a development
+  // server does not listen. Its certificate is known by its hash, whatever the name.
+  const host = base.hostname === "localhost" ? "127.0.0.1" : base.hostname;
   const certificateHashes = async () => (await ask(base)).certificate_hashes ?? [];
   // Browsers cannot be told to trust a development certificate for WebSocket, so it goes without TLS, where a page may.
   const websocketUrl = plain === undefined ? {} : { websocketUrl: `ws://${base.hostname}:${plain}${PATH}` };
-  return { url, options: { certificateHashes, ...websocketUrl } };
+  return { url: `https://${host}:${port}`, options: { certificateHashes, ...websocketUrl } };
 }
 
 async function ask(base: URL): Promise<Answer> {

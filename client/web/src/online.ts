@@ -119,7 +119,7 @@ export class Online {
 
   #ping(pong: ((rttMs: number | undefined) => void) | undefined): void {
     this.#asked += 1;
-    this.#pings.set(this.#asked, { at: Date.now(), pong });
+    this.#pings.set(this.#asked, { at: performance.now(), pong });
     this.#control.send(ping(this.#asked));
   }
 
@@ -127,7 +127,7 @@ export class Online {
     const asked = this.#pings.get(n);
     if (asked === undefined) return;
     this.#pings.delete(n);
-    this.live.rttMs = Date.now() - asked.at;
+    this.live.rttMs = performance.now() - asked.at;
     asked.pong?.(this.live.rttMs);
   }
 

@@ -252,7 +252,7 @@ export class Supervisor {
     signal: AbortSignal,
     greeted: (live: Live) => void,
   ): Promise<Online> {
-    const start = Date.now();
+    const start = performance.now();
     let connection: Connection;
     try {
       this.#token = await this.#settings.token();
@@ -276,7 +276,7 @@ export class Supervisor {
       const welcome = await control.welcome();
       if (welcome.version !== VERSION) throw unexpected(connection, "a version that was not offered");
       live.welcome = welcome;
-      live.handshakeMs = Date.now() - start;
+      live.handshakeMs = performance.now() - start;
       this.#ticket = welcome.resume;
       return new Online(live, control, this.#interval, () => this.#environment.random());
     } catch (error) {
