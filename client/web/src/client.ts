@@ -191,6 +191,7 @@ export class Client {
   }
 
   #setState(state: State): void {
+    if (isSame(state, this.#state)) return;
     this.#state = state;
     this.#listeners.emit("state", state);
   }
@@ -210,6 +211,14 @@ export class Client {
     this.#setState({ type: "closed", closed });
     for (const member of this.#members) member.end(closed);
   }
+}
+
+/** Whether a state is no news: a session that moved is the same one, a retry without a further failure the same outage. */
+function isSame(a: State, b: State): boolean {
+  if (a.type === "online") return b.type === "online" && a.session === b.session;
+  if (a.type === "recovering")
+    return b.type === "recovering" && a.attempt === b.attempt && a.since === b.since;
+  return a.type === b.type;
 }
 
 function membershipOf(topic: string, options: JoinOptions): Membership {

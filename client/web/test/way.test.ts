@@ -72,7 +72,10 @@ test(
     world.server.publish("a", "after");
     await settle();
     assert.deepEqual(heard, ["before", "mine", "after"]);
-    assert.deepEqual(new Set(world.states.map(({ type }) => type)), new Set(["online"]));
+    assert.deepEqual(
+      world.states.map(({ type }) => type),
+      ["online"],
+    );
     assert.equal(world.server.openConnections.length, 1);
     assert.equal(world.server.sessions.size, 1);
   }),
