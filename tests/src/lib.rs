@@ -1,6 +1,8 @@
-//! What the stories stand on: a server to talk to, a peer that speaks raw frames, and the real binaries.
+//! What the stories stand on: a server to talk to, a peer that speaks raw frames, the real binaries, and a network that
+//! changes.
 
 pub mod http;
+pub mod lab;
 pub mod process;
 pub mod raw;
 pub mod relay;

@@ -1,0 +1,224 @@
+//! What must hold when the network changes: each row a story.
+
+use std::{pin::Pin, time::Duration};
+
+use anyhow::Result;
+
+use super::{
+    Lab, Measure, Run, Setup, Transport, Uplink,
+    network::{CELL_RTT, WIFI_RTT},
+};
+
+/// How much time there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As the bars are written.
+    Full,
+    /// Long absences shortened, crowds thinned.
+    Quick,
+}
+
+impl Pace {
+    fn of<T>(self, full: T, quick: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Quick => quick,
+        }
+    }
+}
+
+/// What may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Losses {
+    /// Nothing.
+    None,
+    /// What the client is told of, exactly.
+    Told,
+}
+
+type Telling = Pin<Box<dyn Future<Output = Result<Run>> + Send>>;
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Short and unique.
+    pub name: &'static str,
+    /// The median may not be longer.
+    pub bar: fn(Pace) -> Duration,
+    /// What may be missing.
+    pub losses: Losses,
+    /// Tells the story once.
+    pub tell: fn(Transport, Pace) -> Telling,
+}
+
+/// What a client should need to notice a black hole at this rate of messages; not a setting of the library yet.
+const WATCHDOG: Duration = Duration::from_secs(1);
+
+/// How long QUIC may be without an answer before a client tries WebSocket beside it (`PROTOCOL.md`, Finding the way).
+const HEAD_START: Duration = Duration::from_millis(500);
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+
+macro_rules! scenarios {
+    ($($name:literal: $story:expr, at most $bar:expr, $losses:ident;)*) => {
+        /// All of them, in the order of the table.
+        pub const ALL: &[Scenario] = &[$(Scenario {
+            name: $name,
+            bar: $bar,
+            losses: Losses::$losses,
+            tell: |transport, pace| Box::pin($story(transport, pace)),
+        }),*];
+    };
+}
+
+scenarios! {
+    "wifi down, cell up": switch, at most |_| CELL_RTT * 5 / 2 + MS(20), None;
+    "NAT rebinds the port": rebind_port, at most |_| WIFI_RTT * 4, None;
+    "NAT rebinds the address": rebind_address, at most |_| WIFI_RTT * 4, None;
+    "NAT rebinds, listen-only": rebind_listener, at most |pace| keep_alive(pace), None;
+    "NAT rebinds, listen-only, 2 messages a second": rebind_quiet_listener,
+        at most |pace| keep_alive(pace) + MS(500), None;
+    "black hole on wifi": black_hole, at most |_| WATCHDOG + CELL_RTT * 3, None;
+    "UDP blocked": udp_blocked, at most |_| WATCHDOG + HEAD_START + WIFI_RTT * 5, None;
+    "3 s outage": outage_short, at most |_| CELL_RTT * 3, None;
+    "20 s outage": outage_long, at most |_| CELL_RTT * 3, None;
+    "60 s outage": outage_very_long, at most |_| CELL_RTT * 3, None;
+    "away beyond linger, history covers it": forgotten, at most |_| CELL_RTT * 3, None;
+    "away beyond linger and history": resync, at most |_| CELL_RTT * 3, Told;
+    "server killed, back after 1 s": restart, at most |_| SECONDS(1), Told;
+    "100 sessions switch": crowd, at most |_| CELL_RTT * 5 / 2 + MS(20), None;
+}
+
+fn keep_alive(pace: Pace) -> Duration {
+    pace.of(SECONDS(5), SECONDS(1))
+}
+
+async fn switch(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.measure_from("switch");
+    lab.down(Uplink::Wifi).await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn rebind_port(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.measure_from("rebinding");
+    lab.rebind_port().await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn rebind_address(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.measure_from("rebinding");
+    lab.rebind_address().await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn rebind_listener(transport: Transport, pace: Pace) -> Result<Run> {
+    let setup = Setup { pushes: 0, keep_alive: keep_alive(pace), ..Setup::default() };
+    let mut lab = Lab::start(transport, setup).await?;
+    lab.measure_from("rebinding");
+    lab.rebind_port().await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn rebind_quiet_listener(transport: Transport, pace: Pace) -> Result<Run> {
+    let setup = Setup { pushes: 0, keep_alive: keep_alive(pace), topics: 1, rate: 2, ..Setup::default() };
+    let mut lab = Lab::start(transport, setup).await?;
+    // Past the last message's acknowledgement: nothing that is still to be sent gives the new port away.
+    lab.wait(MS(200)).await;
+    lab.measure_from("rebinding");
+    lab.rebind_port().await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn black_hole(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.measure_from("black hole");
+    lab.black_hole(Uplink::Wifi);
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn udp_blocked(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.measure_from("UDP blocked");
+    lab.block_udp().await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+async fn outage_short(transport: Transport, _: Pace) -> Result<Run> {
+    outage(transport, SECONDS(3)).await
+}
+
+async fn outage_long(transport: Transport, pace: Pace) -> Result<Run> {
+    outage(transport, pace.of(SECONDS(20), SECONDS(8))).await
+}
+
+async fn outage_very_long(transport: Transport, pace: Pace) -> Result<Run> {
+    outage(transport, pace.of(SECONDS(60), SECONDS(12))).await
+}
+
+async fn outage(transport: Transport, time: Duration) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.away(time).await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Return).await
+}
+
+/// A server that soon forgets who is away.
+fn forgetful() -> Setup {
+    let server = ["session.linger=1s", "transport.idle_timeout=2s"].map(Into::into).into();
+    Setup { server, ..Setup::default() }
+}
+
+async fn forgotten(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, forgetful()).await?;
+    lab.away(SECONDS(6)).await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Return).await
+}
+
+async fn resync(transport: Transport, _: Pace) -> Result<Run> {
+    let mut setup = forgetful();
+    setup.server.push("history.count=20".into());
+    let mut lab = Lab::start(transport, setup).await?;
+    // Readers find the last ten seconds whatever history holds.
+    lab.away(SECONDS(15)).await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Return).await
+}
+
+async fn restart(transport: Transport, _: Pace) -> Result<Run> {
+    let mut lab = Lab::start(transport, Setup::default()).await?;
+    lab.server_kill_and_restart(SECONDS(1)).await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Rejoin).await
+}
+
+async fn crowd(transport: Transport, pace: Pace) -> Result<Run> {
+    let setup = Setup { clients: pace.of(100, 20), topics: 1, ..Setup::default() };
+    let mut lab = Lab::start(transport, setup).await?;
+    lab.measure_from("switch");
+    lab.down(Uplink::Wifi).await?;
+    lab.until_messages_flow().await?;
+    lab.finish(Measure::Gap).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_scenarios_apart() {
+        let names: std::collections::HashSet<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
