@@ -33,6 +33,7 @@ export function showBytes(value: number): string {
 /** A share of one as `3.5 %`, `42 %`. */
 export function showShare(value: number): string {
   const percent = value * 100;
+  if (percent > 0 && percent < 0.05) return "<0.1 %";
   return `${percent > 0 && percent < 9.95 ? percent.toFixed(1) : percent.toFixed(0)} %`;
 }
 

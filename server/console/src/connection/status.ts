@@ -31,7 +31,7 @@ export function statusOf(state: LinkState, problem: string | undefined, now: num
       return { light: "on", word: "Online", text: "" };
     case "recovering": {
       const attempts = state.attempt === 0 ? "" : ` (attempt ${state.attempt + 1})`;
-      const text = `Connecting again for ${showSpan(now - state.since)}${attempts}. Nothing is lost yet.${why}`;
+      const text = `Connecting again for ${showSpan(now - state.since)}${attempts}.${why}`;
       return { light: "waiting", word: "Reconnecting", text };
     }
     case "offline": {
@@ -53,5 +53,6 @@ export const TRANSPORT_NAMES: Readonly<Record<TransportKind, string>> = {
 };
 
 function sentence(text: string): string {
-  return text === "" || /[.!?]$/.test(text) ? text : `${text}.`;
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return begun === "" || /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }

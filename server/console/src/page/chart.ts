@@ -1,5 +1,4 @@
 import type { Series } from "../figures/series.ts";
-import { Series as History } from "../figures/series.ts";
 import { niceTop, sparkline } from "../figures/sparkline.ts";
 import { svg } from "./dom.ts";
 
@@ -35,18 +34,13 @@ export class Chart {
   /** Draws what there is, up to this time; or nothing more than the scale if there is nothing. */
   draw(now: number): void {
     const { peak, points, last } = this.#series;
-    const frame = {
-      width: WIDTH,
-      height: HEIGHT,
-      from: now - History.SPAN,
-      span: History.SPAN,
-      top: niceTop(peak, this.#least),
-    };
+    const span = this.#series.spanAt(now);
+    const frame = { width: WIDTH, height: HEIGHT, from: now - span, span, top: niceTop(peak, this.#least) };
     const { line, area } = sparkline(points, frame);
     this.#line.setAttribute("d", line);
     this.#area.setAttribute("d", area);
     const value =
       last === undefined ? "nothing yet" : `now ${this.#show(last.value)}, at most ${this.#show(peak)}`;
-    this.element.setAttribute("aria-label", `${this.#name} in the last five minutes: ${value}`);
+    this.element.setAttribute("aria-label", `${this.#name} in the last minutes: ${value}`);
   }
 }

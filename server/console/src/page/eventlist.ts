@@ -31,6 +31,8 @@ export class EventList {
   #follow: Follow = "following";
   /** The place of the line after the last one in the page. */
   #end = 0;
+  /** How far the list was scrolled by this page. */
+  #top = 0;
   #selected: HTMLElement | undefined;
   readonly #entries = new WeakMap<Element, Entry>();
 
@@ -120,6 +122,7 @@ export class EventList {
 
   #toEnd(): void {
     this.#rows.scrollTop = this.#rows.scrollHeight;
+    this.#top = this.#rows.scrollTop;
   }
 
   #setFollow(follow: Follow): void {
@@ -138,7 +141,8 @@ export class EventList {
     const { scrollTop, scrollHeight, clientHeight } = this.#rows;
     const isAtEnd = scrollHeight - scrollTop - clientHeight <= NEAR;
     if (isAtEnd && this.#follow === "scrolled") this.#setFollow("following");
-    if (!isAtEnd && this.#follow === "following") this.#setFollow("scrolled");
+    // Lines also grow when they come into sight: only who goes up goes away.
+    if (!isAtEnd && scrollTop < this.#top && this.#follow === "following") this.#setFollow("scrolled");
   }
 
   #clicked({ target }: MouseEvent): void {

@@ -71,7 +71,7 @@ export class ServerPanel {
   }
 
   #showStats(stats: Stats): void {
-    setText(this.#asOf, `${stats.agent}, as of ${showClock(stats.at)}; charts show the last five minutes`);
+    setText(this.#asOf, `${stats.agent}, as of ${showClock(stats.at)}; charts show up to five minutes`);
     this.#tiles.draw();
     const { byTransport, connected, continuity, refusals } = stats;
     this.#transports.show(

@@ -37,7 +37,11 @@ export class Tiles {
       `${showCount(stats.parked)} parked, ${showRate(stats.sessionsOpened)} new/s`,
       at,
     );
-    this.#readers.show(showCount(stats.readers), `of ${showNumberOf(stats.topics, "topic")}`, at);
+    this.#readers.show(
+      showCount(stats.readers),
+      `${showNumberOf(stats.topics, "topic")}, ${showNumberOf(stats.memberships, "member")}`,
+      at,
+    );
     const share = stats.historyLimit === 0 ? 0 : stats.historyBytes / stats.historyLimit;
     this.#history.show(
       showBytes(stats.historyBytes),
