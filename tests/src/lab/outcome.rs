@@ -166,9 +166,10 @@ fn rung<'a>(run: &Run, mine: impl Iterator<Item = &'a Record>) -> Rung {
     let (mut last, mut rung, mut session_ended) = (0, Rung::Migrated, false);
     // Connections may have been lost before the moment that is measured from.
     let begin = run.marks.first().map_or(run.from, |mark| mark.at);
-    for record in mine.filter(|record| record.at >= begin) {
+    // After its end nothing is sent, and a connection may well be idle for too long.
+    for record in mine.filter(|record| (begin..=run.end).contains(&record.at)) {
         match &record.what {
-            What::Received { .. } if record.at <= run.end => last = record.at,
+            What::Received { .. } => last = record.at,
             What::State { resumed: Some(again), .. } => session_ended |= !again,
             What::Gap { .. } | What::Restarted { .. } => rung = rung.max(Rung::Resync),
             What::Joined { again: true, start, .. } => {

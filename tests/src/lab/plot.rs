@@ -38,8 +38,10 @@ pub fn draw(title: &str, run: &Run) -> String {
                 let _ = write!(svg, "<circle cx='{x:.1}' cy='{y:.1}' r='1.5' fill='#1565c0'/>");
             }
             What::Answered { .. } => tick(&mut svg, x(record.at), 5, "#2e7d32"),
-            What::State { state, .. } => note(&mut svg, x(record.at), 4, state, "#6a1b9a"),
-            What::Joined { start, .. } => note(&mut svg, x(record.at), 4, &format!("· {start}"), "#6a1b9a"),
+            What::State { state, .. } => note(&mut svg, x(record.at), 4, state),
+            What::Joined { start, .. } => {
+                tick(&mut svg, x(record.at), 4, if start == "Lost" { "#d50000" } else { "#2e7d32" });
+            }
             _ => {}
         }
     }
@@ -113,7 +115,8 @@ fn tick(svg: &mut String, x: f64, row: usize, colour: &str) {
     let _ = write!(svg, "<rect x='{x:.1}' y='{y}' width='0.7' height='{}' fill='{colour}'/>", ROW - 8.0);
 }
 
-fn note(svg: &mut String, x: f64, row: usize, text: &str, colour: &str) {
+fn note(svg: &mut String, x: f64, row: usize, text: &str) {
+    let colour = "#6a1b9a";
     tick(svg, x, row, colour);
     let y = row_y(row) + 14.0;
     let _ = write!(svg, "<text x='{:.1}' y='{y}' fill='{colour}'>{}</text>", x + 2.0, escape(text));
