@@ -51,10 +51,10 @@ export function showSpan(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  if (minutes < 60) return twoUnits(minutes, "min", seconds % 60, "s");
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 24) return twoUnits(hours, "h", minutes % 60, "min");
+  return twoUnits(Math.floor(hours / 24), "d", hours % 24, "h");
 }
 
 /** The time of day here: `09:05:02`. */
@@ -71,6 +71,10 @@ export function showInstant(at: number): string {
 /** `1 event`, `2 events` */
 export function showNumberOf(count: number, one: string, many = `${one}s`): string {
   return `${showCount(count)} ${count === 1 ? one : many}`;
+}
+
+function twoUnits(great: number, unit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${great} ${unit}` : `${great} ${unit} ${small} ${smallUnit}`;
 }
 
 function twoDigits(value: number): string {

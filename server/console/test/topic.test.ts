@@ -74,10 +74,9 @@ test("gaps count what may be missing", () => {
   assert.match(restartedNotice({ type: "restarted", position: at(0, 8) }, 0).text, /started over at 8:0/);
 });
 
-test("an end has its code, unless it was ours", () => {
-  assert.equal(closedNotice({ code: undefined, message: "closed by this client" }, 0), undefined);
-  const text = closedNotice({ code: Code.REPLACED, message: "" }, 0)?.text;
-  assert.equal(text, "The membership has ended: REPLACED (402)");
+test("an end has its code", () => {
+  assert.equal(closedNotice(Code.REPLACED, "", 0).text, "The membership has ended: REPLACED (402)");
+  assert.match(closedNotice(Code.FORBIDDEN, "not you", 0).text, /FORBIDDEN \(302\), not you$/);
 });
 
 test("the topics stand in the address and come back from it", () => {

@@ -61,7 +61,7 @@ export class LinkView {
       ["Handshake", connection === undefined ? UNKNOWN : showSpan(connection.handshakeMs)],
       ["Received", connection === undefined ? UNKNOWN : showBytes(connection.receivedBytes)],
       ["Sent", connection === undefined ? UNKNOWN : showBytes(connection.sentBytes)],
-      ["Waits for this page", connection === undefined ? UNKNOWN : showSpan(connection.lingerMs)],
+      ["Session kept for", connection === undefined ? UNKNOWN : showSpan(connection.lingerMs)],
       ["Server", connection?.agent ?? UNKNOWN],
     ]);
   }

@@ -50,11 +50,13 @@ export class Rooms {
       const isTheSame = room.delivery === wanted.delivery && !fromOldest && room.ended === undefined;
       if (!isTheSame) return `${wanted.topic} is joined already: leave it first to join it in another way.`;
       this.#tabs.show(id);
+      this.#tabs.focus();
       return undefined;
     }
     const problem = this.#problemWith(wanted.topic);
     if (problem !== undefined) return problem;
     this.#tabs.show(this.#add(wanted, fromOldest));
+    this.#tabs.focus();
     return undefined;
   }
 
@@ -79,11 +81,13 @@ export class Rooms {
     this.#open.set(id, { room, panel });
     this.#main.append(panel.element);
     this.#tabs.add(id, topic, panel.element, () => panel.shown(), leave);
-    let worse = 0;
+    let [events, misses] = [0, 0];
     room.changed.listen(() => {
-      const { gaps, lost } = room.counts;
-      this.#tabs.mark(id, gaps + lost > worse || room.ended !== undefined ? "warning" : "news");
-      worse = gaps + lost;
+      const { counts, ended } = room;
+      const missed = counts.gaps + counts.lost;
+      if (missed > misses || ended !== undefined) this.#tabs.mark(id, "warning");
+      else if (counts.events > events) this.#tabs.mark(id, "news");
+      [events, misses] = [counts.events, missed];
     });
     this.#link.add(room);
     this.#keepAddress();

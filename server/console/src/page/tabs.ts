@@ -63,12 +63,17 @@ export class Tabs {
     const next = this.#tabs[place - 1] ?? this.#tabs[0];
     if (next === undefined) return;
     this.#show(next);
-    next.button.focus();
+    this.focus();
   }
 
   show(id: string): void {
     const tab = this.#tabs.find((tab) => tab.id === id);
     if (tab !== undefined) this.#show(tab);
+  }
+
+  /** Moves the focus to the tab in front. */
+  focus(): void {
+    this.#current?.button.focus();
   }
 
   /** Shows the tab with this number, counted from 0. */
@@ -122,7 +127,7 @@ export class Tabs {
     if (move === undefined) return;
     event.preventDefault();
     move();
-    this.#current?.button.focus();
+    this.focus();
   }
 }
 

@@ -1,5 +1,4 @@
 import {
-  type Closed,
   codeName,
   type GapMessage,
   type JoinedMessage,
@@ -60,9 +59,8 @@ export function joinedNotice(joined: JoinedMessage, now: number): Notice {
   return notice(now, "warning", text);
 }
 
-/** `undefined` when this page itself left. */
-export function closedNotice({ code, message }: Closed, now: number): Notice | undefined {
-  if (code === undefined) return undefined;
+/** For an end that has a code: without one this page itself left. */
+export function closedNotice(code: number, message: string, now: number): Notice {
   return notice(
     now,
     "bad",

@@ -119,11 +119,10 @@ export class Room implements Member {
   }
 
   #end(channel: Channel, closed: Closed): void {
-    // The channel of an earlier client ends when that one is replaced.
-    if (channel !== this.#channel) return;
+    // Without a code the end was this page's: the topic is left, or another client takes the place of this one.
+    if (channel !== this.#channel || closed.code === undefined) return;
     this.#ended = closed;
-    const notice = closedNotice(closed, Date.now());
-    if (notice !== undefined) this.journal.add(notice);
+    this.journal.add(closedNotice(closed.code, closed.message, Date.now()));
     this.changed.tell();
   }
 }
