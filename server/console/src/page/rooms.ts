@@ -47,7 +47,12 @@ export class Rooms {
   open(wanted: Wanted, fromOldest: boolean): string | undefined {
     for (const [id, { room }] of this.#open) {
       if (room.topic !== wanted.topic) continue;
-      const isTheSame = room.delivery === wanted.delivery && !fromOldest && room.ended === undefined;
+      if (room.ended !== undefined) {
+        // It is over, and asked for anew.
+        this.#leave(id);
+        break;
+      }
+      const isTheSame = room.delivery === wanted.delivery && !fromOldest;
       if (!isTheSame) return `${wanted.topic} is joined already: leave it first to join it in another way.`;
       this.#tabs.show(id);
       this.#tabs.focus();

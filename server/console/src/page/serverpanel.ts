@@ -57,8 +57,9 @@ export class ServerPanel {
     const { stats, topics, sessions, access } = this.#feed;
     const isLocked = access.type !== "granted" || this.#link.needsToken;
     this.#figures.hidden = isLocked && stats === undefined;
-    this.#figures.classList.toggle("stale", isLocked || this.#link.state.type !== "online");
-    if (stats !== undefined) this.#showStats(stats);
+    const isStale = isLocked || this.#link.state.type !== "online";
+    this.#figures.classList.toggle("stale", isStale);
+    if (stats !== undefined) this.#showStats(stats, isStale);
     if (topics !== undefined) {
       this.#topics.show(topics);
       setText(this.#topicsTotal, foremost(topics.total, topics.rows.length));
@@ -70,8 +71,9 @@ export class ServerPanel {
     }
   }
 
-  #showStats(stats: Stats): void {
-    setText(this.#asOf, `${stats.agent}, as of ${showClock(stats.at)}; charts show up to five minutes`);
+  #showStats(stats: Stats, isStale: boolean): void {
+    const since = isStale ? "nothing newer is known" : "charts show up to five minutes";
+    setText(this.#asOf, `${stats.agent}, as of ${showClock(stats.at)}; ${since}`);
     this.#tiles.draw();
     const { byTransport, connected, continuity, refusals } = stats;
     this.#transports.show(
