@@ -32,9 +32,12 @@ pub(crate) struct SendStream {
     begun: bool,
 }
 
+/// Dropped before its end it is stopped, but not as an error: the rest was not needed (RFC 9114, 4.1).
 pub(crate) struct RecvStream {
     quinn: h3_quinn::RecvStream,
     left: usize,
+    /// A read has begun, so `h3_quinn` has given the stream away: stopping it would panic.
+    reading: bool,
 }
 
 impl Connection {
@@ -187,7 +190,7 @@ impl Drop for SendStream {
 
 impl RecvStream {
     fn new(quinn: h3_quinn::RecvStream) -> Self {
-        Self { quinn, left: MAX_STREAM }
+        Self { quinn, left: MAX_STREAM, reading: false }
     }
 }
 
@@ -195,7 +198,10 @@ impl quic::RecvStream for RecvStream {
     type Buf = Bytes;
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, StreamErrorIncoming>> {
-        let piece = ready!(self.quinn.poll_data(cx))?;
+        self.reading = true;
+        let piece = ready!(self.quinn.poll_data(cx));
+        self.reading = false;
+        let piece = piece?;
         let len = piece.as_ref().map_or(0, Bytes::len);
         match self.left.checked_sub(len) {
             Some(left) => self.left = left,
@@ -215,5 +221,13 @@ impl quic::RecvStream for RecvStream {
 
     fn recv_id(&self) -> StreamId {
         self.quinn.recv_id()
+    }
+}
+
+impl Drop for RecvStream {
+    fn drop(&mut self) {
+        if !self.reading {
+            quic::RecvStream::stop_sending(self, Code::H3_NO_ERROR.value());
+        }
     }
 }

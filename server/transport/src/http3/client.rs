@@ -41,13 +41,9 @@ pub(crate) async fn open(
         // It reads the server's settings, and would take its streams: so it stops with the answer.
         error = poll_fn(|cx| connection.poll_close(cx)) => return Err(failed(&error)),
     };
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::SERVICE_UNAVAILABLE => return Err(ConnectionError::Refused),
-        status => {
-            let words = format!("the server answers {status} to a WebTransport session");
-            return Err(ConnectionError::Transport(words));
-        }
+    if response.status() != StatusCode::OK {
+        quinn.close(webtransport::H3_NO_ERROR, b"");
+        return Err(refused(response.status()));
     }
     let session_id = stream.id().into_inner();
     let (send, recv) = stream.split();
@@ -62,6 +58,15 @@ pub(crate) async fn open(
         side: Side::Client,
     };
     Ok(webtransport::begin(quinn, upgraded))
+}
+
+fn refused(status: StatusCode) -> ConnectionError {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => ConnectionError::Refused,
+        status => {
+            ConnectionError::Transport(format!("the server answers {status} to a WebTransport session"))
+        }
+    }
 }
 
 fn request(quinn: &quinn::Connection, server_name: &str) -> Result<Request<()>, ConnectionError> {

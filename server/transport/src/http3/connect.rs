@@ -18,17 +18,19 @@ pub(crate) enum RecvHalf {
 }
 
 impl SendHalf {
-    /// Sends the last there is to say.
-    pub(crate) async fn finish_with(&mut self, data: Bytes) -> Result<(), StreamError> {
-        match self {
-            Self::Client(stream) => {
+    /// Sends the last there is to say, if anything.
+    pub(crate) async fn finish(&mut self, last: Option<Bytes>) -> Result<(), StreamError> {
+        match (self, last) {
+            (Self::Client(stream), Some(data)) => {
                 stream.send_data(data).await?;
                 stream.finish().await
             }
-            Self::Server(stream) => {
+            (Self::Server(stream), Some(data)) => {
                 stream.send_data(data).await?;
                 stream.finish().await
             }
+            (Self::Client(stream), None) => stream.finish().await,
+            (Self::Server(stream), None) => stream.finish().await,
         }
     }
 }

@@ -45,17 +45,21 @@ pub(super) async fn answer(
     None
 }
 
-/// Answers a CONNECT request that opens no session.
+/// Answers a CONNECT request that opens no session, and gives the client time to read the answer: Chromium takes a
+/// stream that is stopped for a broken protocol.
 pub(super) async fn refuse(
     mut stream: Stream,
     response: Response<()>,
     patience: Duration,
 ) -> Option<Connect> {
-    let _ = timeout(patience, async {
+    let answered = async {
         stream.send_response(response).await?;
-        stream.finish().await
-    })
-    .await;
+        stream.finish().await?;
+        while stream.recv_data().await?.is_some() {}
+        Ok::<_, StreamError>(())
+    };
+    // If it cannot be delivered, nothing is left to be done.
+    let _ = timeout(patience, answered).await;
     None
 }
 

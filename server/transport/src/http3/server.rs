@@ -89,7 +89,7 @@ pub(crate) async fn serve(
         match grant(&connect.request, &site) {
             Ok(response) => return open(quinn, site, h3, requests, connect, response).await,
             Err(refusal) => {
-                requests.spawn(request::refuse(connect.stream, refusal.response(), site.idle_timeout));
+                requests.spawn(request::refuse(connect.stream, refusal.response(), site.header_timeout));
             }
         }
     }

@@ -113,12 +113,25 @@ impl RecvStream {
     pub(crate) async fn read(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
         self.owner.alive()?;
         match self.quinn.read_chunk(max, true).await {
-            Ok(chunk) => Ok(chunk.map(|chunk| chunk.bytes)),
+            Ok(Some(chunk)) => Ok(Some(chunk.bytes)),
+            Ok(None) => self.end().await,
             Err(quinn::ReadError::ClosedStream) => Ok(None),
             Err(quinn::ReadError::Reset(reset)) => Err(ReadError::Reset(self.owner.decode(reset))),
             Err(quinn::ReadError::ConnectionLost(error)) => Err(ReadError::Connection(self.owner.why(error))),
             Err(quinn::ReadError::ZeroRttRejected) => Err(ReadError::EarlyDataRejected),
             Err(quinn::ReadError::IllegalOrderedRead) => unreachable!("all reads are ordered"),
+        }
+    }
+
+    /// Tells whether the end is one. quinn says that a stream was reset once only, and a session's stream may have been
+    /// read before it came here.
+    async fn end(&mut self) -> Result<Option<Bytes>, ReadError> {
+        match self.owner.0 {
+            Some(_) => match self.quinn.received_reset().await {
+                Ok(Some(reset)) => Err(ReadError::Reset(self.owner.decode(reset))),
+                Ok(None) | Err(_) => Ok(None),
+            },
+            None => Ok(None),
         }
     }
 

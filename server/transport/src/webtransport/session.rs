@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    join, select,
+    join, pin, select,
     sync::{Mutex, mpsc},
     task::JoinSet,
     time::timeout,
@@ -42,6 +42,9 @@ pub(crate) fn begin(quinn: quinn::Connection, http3: Upgraded) -> Connection {
 async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stream>) {
     let Upgraded { mut send, mut recv, http, requests, mut closing, header_timeout, .. } = http3;
     let quinn = &link.quic.quinn;
+    // Beyond the farewell: dropped, it would stop streams of HTTP/3, which Chromium takes for a broken protocol.
+    let receive = receive(&link, &queue, requests, header_timeout);
+    pin!(receive);
     select! {
         end = listen(&mut recv) => link.end(End::Theirs(end)),
         _ = link.ended() => {}
@@ -49,18 +52,26 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
             link.close(close);
         }
         _ = quinn.closed() => {}
-        () = receive(&link, &queue, requests, header_timeout) => {}
+        () = &mut receive => {}
     }
     let end = link.end.borrow().clone();
-    if let Some(End::Ours(close)) = end {
-        let farewell = async {
-            // If it cannot be delivered, there is nobody to wait for.
-            if send.finish_with(close.encode()).await.is_ok() {
-                quinn.closed().await;
+    // Whoever is told of the end finishes its side, and whoever told it closes the connection.
+    let farewell = async {
+        match end {
+            Some(End::Ours(close)) => {
+                if send.finish(Some(close.encode())).await.is_ok() {
+                    while let Ok(Some(_)) = recv.read().await {}
+                }
             }
-        };
-        let _ = timeout(FAREWELL, farewell).await;
-    }
+            Some(End::Theirs(ConnectionError::Closed { .. })) => {
+                if send.finish(None).await.is_ok() {
+                    quinn.closed().await;
+                }
+            }
+            Some(End::Theirs(_)) | None => {}
+        }
+    };
+    let _ = timeout(FAREWELL, farewell).await;
     quinn.close(H3_NO_ERROR, b"");
     drop(http);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use quinn::{ReadExactError, RecvStream, SendStream, VarInt};
+use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt};
 use tokio::{join, select, sync::mpsc, time::timeout};
 
 use super::{
@@ -78,6 +78,8 @@ async fn begin((mut send, mut recv): Stream, session: u64, patience: Duration) -
     };
     let refused = match timeout(patience, header).await {
         Ok(Ok(refused)) => refused,
+        // A reset overtakes the header. Whoever reads the stream is told; for the first one that may mean a lot.
+        Ok(Err(ReadExactError::ReadError(ReadError::Reset(_)))) => None,
         Ok(Err(_)) => Some(H3_REQUEST_REJECTED),
         Err(_) => Some(BUFFERED_STREAM_REJECTED),
     };
