@@ -37,6 +37,10 @@ const MAX_WRITE_BUFFER: usize = 128 * 1024;
 /// Filled from the socket at once; each connection holds as much.
 const READ_BUFFER: usize = 8 * 1024;
 
+/// Messages that are taken from the socket before others on this thread have their turn, and before something is sent: a
+/// peer that sends more than can be handled would keep both waiting.
+const TURN: usize = 32;
+
 /// Status codes of RFC 6455, 7.4.1.
 const PROTOCOL_ERROR: u16 = 1002;
 const UNSUPPORTED: u16 = 1003;
@@ -127,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        loop {
+        for _ in 0..TURN {
             let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return Poll::Ready(failed(&error)),
@@ -153,6 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 return Poll::Ready(mistake(PROTOCOL_ERROR, &violation.to_string()));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Takes from the multiplexer only what the socket takes, so that what comes last can still go first.
@@ -257,4 +263,30 @@ where
     let mut socket = socket.into_inner();
     let _ = socket.shutdown().await;
     let _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+    use crate::websocket::mux::Mux;
+
+    #[tokio::test]
+    async fn a_peer_that_floods_takes_turns_with_others() {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let mut peer = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        let empty_data = Bytes::from_static(&[0; 5]);
+        for _ in 0..10 * TURN {
+            peer.feed(Message::Binary(empty_data.clone())).await.unwrap();
+        }
+        peer.flush().await.unwrap();
+        let socket = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
+        let mux = Mux::new(mux::Role::Server, mux::INITIAL_WINDOW, mux::INITIAL_STREAMS + 1);
+        let shared = Arc::new(Shared::new(([127, 0, 0, 1], 0).into(), None, mux));
+        let mut driver = Driver { socket, shared, heard: Instant::now(), ping: Ping::default() };
+        assert!(poll_fn(|cx| Poll::Ready(driver.poll_exchange(cx).is_pending())).await);
+        assert_eq!(driver.shared.lock().received, (TURN * empty_data.len()) as u64);
+        assert!(matches!(peer.next().await, Some(Ok(Message::Binary(_)))), "STREAMS, in the same turn");
+    }
 }
