@@ -42,7 +42,8 @@ pub struct HttpConfig {
     pub origins: Origins,
     /// The UDP port where the same server speaks HTTP/3, announced in answers over TLS (RFC 7838). Default `None`.
     pub alt_svc: Option<u16>,
-    /// WebSockets from which nothing was heard for this long are given up. Default 60 s.
+    /// WebSockets from which nothing was heard for this long are given up, as are clients that do not read the answers
+    /// to their requests. Default 60 s.
     pub idle_timeout: Duration,
     /// HTTP connections without a request are closed after this time. Default 30 s.
     pub keep_alive: Duration,

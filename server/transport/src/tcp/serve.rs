@@ -16,7 +16,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Site, requests::Requests};
+use super::{
+    Site,
+    requests::{Patience, Requests},
+};
 use crate::{PATH, socket};
 
 /// How long a connection that is told to end may take to say so.
@@ -70,7 +73,11 @@ impl Visit {
         };
         let mut connection =
             pin!(self.site.http.serve_connection_with_upgrades(TokioIo::new(stream), service_fn(respond)));
-        let mut idle = pin!(self.requests.idle(self.site.handshake_timeout, self.site.keep_alive));
+        let mut idle = pin!(self.requests.idle(Patience {
+            first: self.site.handshake_timeout,
+            next: self.site.keep_alive,
+            stalled: self.site.websockets.idle_timeout,
+        }));
         let mut stopping = false;
         loop {
             tokio::select! {
@@ -93,7 +100,7 @@ impl Visit {
         let under_way = self.requests.begin();
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let mut response = if request.uri().path() == PATH {
-            let holds = (self.requests.begin(), Arc::clone(&self.place));
+            let holds = (self.requests.begin_socket(), Arc::clone(&self.place));
             self.site.websockets.answer(request, self.peer, holds).await
         } else {
             let answer = self.site.router.clone().oneshot(request.map(Body::new)).await;
