@@ -1,8 +1,8 @@
 //! How bytes reach Dunlin: connections, streams and datagrams, whatever carries them.
 //!
 //! A [`Connection`] opens and accepts bidirectional [streams](SendStream), sends datagrams, and ends with a code.
-//! It behaves the same over native QUIC (ALPN [`ALPN`]), WebSocket and in memory; one suite of tests runs over all. Servers
-//! get connections from a [`Listener`], clients from a [`Dialer`]; [`Listener::memory`] joins the two without a
+//! It behaves the same over native QUIC (ALPN [`ALPN`]), WebTransport, WebSocket and in memory; one suite of tests runs
+//! over all. Servers get connections from a [`Listener`], clients from a [`Dialer`]; [`Listener::memory`] joins the two without a
 //! socket, and [`pair`] makes two connected ends.
 //!
 //! The crate knows no topics and no frames. A new transport is a file beside `quic.rs` and a variant in the enums of

@@ -43,7 +43,7 @@ enum Attempt {
 }
 
 impl Listener {
-    /// Listens for native QUIC. Warns in the log when the kernel grants small socket buffers.
+    /// Listens for native QUIC and HTTP/3 on one UDP port. Warns in the log when the kernel grants small socket buffers.
     ///
     /// # Errors
     /// The address is taken, or not of this host.

@@ -68,10 +68,7 @@ impl Connection {
     }
 
     pub(crate) fn close(&self, code: u32, reason: &str) {
-        // quinn would forget why a connection ended that the peer had closed before.
-        if self.quinn.close_reason().is_none() {
-            self.quinn.close(code.into(), reason.as_bytes());
-        }
+        close(&self.quinn, code.into(), reason.as_bytes());
     }
 
     pub(crate) async fn closed(&self) -> ConnectionError {
@@ -123,6 +120,13 @@ impl Connection {
 
     pub(crate) fn alpn(&self) -> Option<Vec<u8>> {
         self.quinn.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+    }
+}
+
+/// quinn would forget why a connection ended that the peer had closed before.
+pub(crate) fn close(quinn: &quinn::Connection, code: VarInt, reason: &[u8]) {
+    if quinn.close_reason().is_none() {
+        quinn.close(code, reason);
     }
 }
 

@@ -10,6 +10,7 @@ use h3::{
     error::Code,
     quic::{self, ConnectionErrorIncoming, StreamErrorIncoming, StreamId, WriteBuf},
 };
+use quinn::VarInt;
 
 use super::request::MAX_BODY;
 
@@ -92,7 +93,8 @@ impl quic::OpenStreams<Bytes> for Connection {
     }
 
     fn close(&mut self, code: Code, reason: &[u8]) {
-        quic::OpenStreams::<Bytes>::close(&mut self.h3, code, reason);
+        let code = VarInt::from_u64(code.value()).expect("codes of HTTP/3 are small");
+        crate::quic::close(&self.quinn, code, reason);
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     ConnectionError,
     http3::{Connect, RecvHalf, Side, Upgraded},
+    quic,
 };
 
 /// Streams that wait to be accepted; those beyond wait with their headers unread.
@@ -72,7 +73,7 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
         }
     };
     let _ = timeout(FAREWELL, farewell).await;
-    quinn.close(H3_NO_ERROR, b"");
+    quic::close(quinn, H3_NO_ERROR, b"");
     drop(http);
 }
 

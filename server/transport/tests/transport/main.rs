@@ -8,9 +8,12 @@
 mod beyond;
 mod connections;
 mod http;
+mod http3;
 mod listeners;
 mod quic;
+mod raw;
 mod restart;
 mod streams;
 mod support;
 mod websocket;
+mod webtransport;
