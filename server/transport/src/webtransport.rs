@@ -193,6 +193,17 @@ impl Link {
         });
     }
 
+    /// Keeps why the connection ended, for quinn forgets it when what is left is closed.
+    fn lost(&self, error: quinn::ConnectionError) {
+        self.end.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(End::Theirs(why(error)));
+            }
+            first
+        });
+    }
+
     /// Waits for the session's own end.
     async fn ended(&self) -> ConnectionError {
         let mut end = self.end.subscribe();

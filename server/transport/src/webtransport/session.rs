@@ -55,6 +55,9 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
         _ = quinn.closed() => {}
         () = &mut receive => {}
     }
+    if let Some(error) = quinn.close_reason() {
+        link.lost(error);
+    }
     let end = link.end.borrow().clone();
     // Whoever is told of the end finishes its side, and whoever told it closes the connection.
     let farewell = async {

@@ -13,6 +13,7 @@ mod listeners;
 mod quic;
 mod raw;
 mod restart;
+mod silence;
 mod streams;
 mod support;
 mod websocket;
