@@ -19,7 +19,10 @@ export async function dialWebTransport(
 ): Promise<Connection> {
   const serverCertificateHashes = hashes.map((value) => ({ algorithm: "sha-256", value }));
   const options = hashes.length > 0 ? { serverCertificateHashes } : {};
-  const session = new WebTransport(url, { ...options, protocols: [SUBPROTOCOL] });
+  const session = new WebTransport(hashes.length > 0 ? reachable(url) : url, {
+    ...options,
+    protocols: [SUBPROTOCOL],
+  });
   const connection = new WebTransportConnection(session);
   const abort = () => session.close();
   signal.addEventListener("abort", abort);
@@ -33,6 +36,14 @@ export async function dialWebTransport(
     signal.removeEventListener("abort", abort);
   }
   return connection;
+}
+
+/**
+ * The URL with `localhost` as 127.0.0.1: by QUIC Chromium dials only the first address of a name, which is ::1 for this one,
+ * and development servers listen on the other. A certificate that is known by its hash may go by any name.
+ */
+function reachable(url: string): string {
+  return url.replace(/^https:\/\/localhost(?=[:/])/, "https://127.0.0.1");
 }
 
 /** What a connection needs of a WebTransport session. */
