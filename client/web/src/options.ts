@@ -20,7 +20,7 @@ export interface ClientOptions {
   readonly transports?: readonly TransportKind[];
   /** Where WebSocket is, if not at the same host and port. */
   readonly websocketUrl?: string;
-  /** How long the first transport may not answer before the next is tried beside it; 400 unless set. */
+  /** How long the first transport may not answer before the next is tried beside it; 500 unless set. */
   readonly headStart?: number;
   /** Name and version of the application, for the server's logs. */
   readonly agent?: string;

@@ -36,7 +36,7 @@ export function settingsOf(url: string | URL, options: ClientOptions, { userAgen
     token: async () => (typeof token === "function" ? await token() : token),
     tokenMayChange: typeof token === "function",
     hashes: async () => ((typeof hashes === "function" ? await hashes() : hashes) ?? []).map(hashBytes),
-    headStart: options.headStart ?? 400,
+    headStart: options.headStart ?? 500,
     agent: options.agent ?? "dunlin-web/0.1.0",
     backoff: options.backoff ?? BACKOFF,
     keepAlive: options.keepAlive ?? 2_000,

@@ -24,8 +24,9 @@ use crate::{
 /// Streams that wait to be accepted; those beyond wait with their headers unread.
 const ARRIVED: usize = 16;
 
-/// How long the peer may take to leave once it is told that the session is over.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long the peer may take to leave once it is told that the session is over. A browser on a busy machine that sees
+/// the connection's close before it has read the capsule tells its page no code.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Makes a session of a request that was answered with yes.
 ///
