@@ -10,6 +10,7 @@ use crate::webtransport::Close;
 mod bounded;
 mod client;
 mod connect;
+mod frames;
 mod request;
 mod server;
 

@@ -18,7 +18,7 @@ mod codes;
 mod offer;
 mod session;
 mod streams;
-mod varint;
+pub(crate) mod varint;
 
 pub(crate) use capsule::Close;
 pub(crate) use codes::{H3_NO_ERROR, from_http3, to_http3};

@@ -1,7 +1,7 @@
 //! quinn's streams for the `h3` crate, with a bound on what it reads.
 //!
-//! `h3` keeps a frame until it is complete, however long it says that it is; so what a client may send on one stream
-//! is limited here, beneath it.
+//! `h3` keeps a frame until it is complete, however long it says that it is; so how long a frame may be, and what a
+//! client may send on one stream in all, is limited here, beneath it.
 
 use std::task::{Context, Poll, ready};
 
@@ -12,7 +12,7 @@ use h3::{
 };
 use quinn::VarInt;
 
-use super::request::MAX_BODY;
+use super::{frames::Frames, request::MAX_BODY};
 
 /// All that a client may send on a stream: a request with its body, or the capsules and settings of a long life.
 const MAX_STREAM: usize = MAX_BODY + 64 * 1024;
@@ -37,6 +37,7 @@ pub(crate) struct SendStream {
 pub(crate) struct RecvStream {
     quinn: h3_quinn::RecvStream,
     left: usize,
+    frames: Frames,
     /// A read has begun, so `h3_quinn` has given the stream away: stopping it would panic.
     reading: bool,
 }
@@ -56,7 +57,7 @@ impl quic::Connection<Bytes> for Connection {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::RecvStream, ConnectionErrorIncoming>> {
         let stream = ready!(quic::Connection::<Bytes>::poll_accept_recv(&mut self.h3, cx))?;
-        Poll::Ready(Ok(RecvStream::new(stream)))
+        Poll::Ready(Ok(RecvStream::new(stream, Frames::unidirectional())))
     }
 
     fn poll_accept_bidi(
@@ -101,7 +102,7 @@ impl quic::OpenStreams<Bytes> for Connection {
 impl BidiStream {
     fn new(stream: h3_quinn::BidiStream<Bytes>) -> Self {
         let (send, recv) = quic::BidiStream::split(stream);
-        Self { send: SendStream::new(send), recv: RecvStream::new(recv) }
+        Self { send: SendStream::new(send), recv: RecvStream::new(recv, Frames::bidirectional()) }
     }
 }
 
@@ -191,8 +192,17 @@ impl Drop for SendStream {
 }
 
 impl RecvStream {
-    fn new(quinn: h3_quinn::RecvStream) -> Self {
-        Self { quinn, left: MAX_STREAM, reading: false }
+    fn new(quinn: h3_quinn::RecvStream, frames: Frames) -> Self {
+        Self { quinn, left: MAX_STREAM, frames, reading: false }
+    }
+
+    /// Whether a piece is within the bounds.
+    fn admits(&mut self, piece: &[u8]) -> bool {
+        match self.left.checked_sub(piece.len()) {
+            Some(left) => self.left = left,
+            None => return false,
+        }
+        self.frames.look(piece).is_ok()
     }
 }
 
@@ -204,15 +214,11 @@ impl quic::RecvStream for RecvStream {
         let piece = ready!(self.quinn.poll_data(cx));
         self.reading = false;
         let piece = piece?;
-        let len = piece.as_ref().map_or(0, Bytes::len);
-        match self.left.checked_sub(len) {
-            Some(left) => self.left = left,
-            None => {
-                self.left = 0;
-                self.quinn.stop_sending(Code::H3_EXCESSIVE_LOAD.value());
-                let error_code = Code::H3_EXCESSIVE_LOAD.value();
-                return Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code }));
-            }
+        if !piece.as_deref().is_none_or(|piece| self.admits(piece)) {
+            let error_code = Code::H3_EXCESSIVE_LOAD.value();
+            self.left = 0;
+            self.quinn.stop_sending(error_code);
+            return Poll::Ready(Err(StreamErrorIncoming::StreamTerminated { error_code }));
         }
         Poll::Ready(Ok(piece))
     }
