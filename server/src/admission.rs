@@ -1,10 +1,11 @@
 //! How many connections there may be, in all and from one place.
 
 use dunlin_proto::Code;
+use dunlin_transport::network;
 use metrics::gauge;
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex},
 };
 
@@ -34,7 +35,7 @@ impl Admission {
 
     /// Admits a connection from this address, or says which bound is reached.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Code> {
-        let place = place(address);
+        let place = network(address);
         let mut held = self.held.lock().expect(UNPOISONED);
         if held.total >= self.total {
             return Err(Code::SERVER_FULL);
@@ -65,14 +66,6 @@ impl Drop for Permit {
 }
 
 const UNPOISONED: &str = "no code panics while it holds this lock";
-
-/// One customer: an IPv4 address, or the /64 network that an IPv6 host can pick addresses from at will.
-fn place(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -41,6 +41,9 @@ pub struct Server {
 /// Connections beyond those that are admitted: they are told so, with a code.
 const SPARE_CONNECTIONS: usize = 1000;
 
+/// The same of those from one address; over TCP, where what has not become a session yet is not admitted.
+const SPARE_PER_ADDRESS: usize = 100;
+
 /// What there is at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
@@ -217,6 +220,7 @@ fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
         origins: config.origins.clone(),
         idle_timeout: config.idle_timeout,
         max_connections: config.session.total.saturating_add(SPARE_CONNECTIONS),
+        max_per_network: config.session.per_address.saturating_add(SPARE_PER_ADDRESS),
         ..HttpConfig::new(config.listen, axum::Router::new())
     };
     Http { facts: Arc::new(facts), base, tcp: config.tcp, plain: config.http }

@@ -145,7 +145,7 @@ pub const KEYS: &[Key] = &[
         "10000",
         1..=10_000_000,
         "a whole number from 1 to 10000000",
-        "Most connections from one IPv4 address or IPv6 /64 network."
+        "Most connections from one IPv4 address or IPv6 /64 network; TCP connections without a session count by themselves."
     ),
     ranged!(
         "limits.channels",

@@ -21,6 +21,7 @@ mod http3;
 mod keys;
 mod listener;
 mod memory;
+mod network;
 mod origins;
 mod quic;
 mod socket;
@@ -37,6 +38,7 @@ pub use error::{BindError, ConnectionError, ReadError, SendDatagramError, WriteE
 pub use keys::{KeyError, Keys};
 pub use listener::{Incoming, Listener};
 pub use memory::{MemoryDialer, pair};
+pub use network::network;
 pub use origins::{IllegalOrigin, Origins};
 pub use socket::Buffers;
 pub use stream::{RecvStream, SendStream};

@@ -8,7 +8,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use rustls::server::ResolvesServerCert;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -19,8 +19,11 @@ use crate::{
     websocket::{Door, Gate},
 };
 
+mod places;
 mod requests;
 mod serve;
+
+use places::Places;
 
 /// How a worker serves HTTP. Sizes are in bytes.
 ///
@@ -56,6 +59,8 @@ pub struct HttpConfig {
     pub stream_window: u32,
     /// TCP connections beyond this number are closed at once. Default 100,000.
     pub max_connections: usize,
+    /// TCP connections from one IPv4 address or IPv6 /64 network beyond this number, too. Default 10,000.
+    pub max_per_network: usize,
 }
 
 impl HttpConfig {
@@ -74,6 +79,7 @@ impl HttpConfig {
             initial_streams: 16,
             stream_window: 64 * 1024,
             max_connections: 100_000,
+            max_per_network: 10_000,
         }
     }
 }
@@ -118,7 +124,7 @@ impl Server {
         let listener = socket::listen(address).and_then(TcpListener::from_std).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
-        let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let places = Places::new(config.max_connections, config.max_per_network);
         tokio::spawn(accept(listener, Arc::new(site(config, gate)), places, stop.clone()));
         Ok((Self { _stop: stop.drop_guard() }, address))
     }
@@ -163,7 +169,7 @@ fn http() -> auto::Builder<TokioExecutor> {
 }
 
 /// Takes connections until it is told to stop, and sees the last of them out.
-async fn accept(listener: TcpListener, site: Arc<Site>, places: Arc<Semaphore>, stop: CancellationToken) {
+async fn accept(listener: TcpListener, site: Arc<Site>, places: Arc<Places>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -175,12 +181,12 @@ async fn accept(listener: TcpListener, site: Arc<Site>, places: Arc<Semaphore>, 
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((tcp, peer)) => match Arc::clone(&places).try_acquire_owned() {
-                Ok(place) => {
+            Ok((tcp, peer)) => match places.take(peer.ip()) {
+                Some(place) => {
                     let (site, stop) = (Arc::clone(&site), stop.clone());
                     connections.spawn(serve::connection(site, tcp, canonical(peer), place, stop));
                 }
-                Err(_) => metrics::counter!("dunlin_tcp_refused_total").increment(1),
+                None => metrics::counter!("dunlin_tcp_refused_total").increment(1),
             },
             Err(error) => {
                 metrics::counter!("dunlin_tcp_accept_errors_total").increment(1);

@@ -10,7 +10,6 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use tower::ServiceExt;
 
 use super::{
     Site,
+    places::Place,
     requests::{Patience, Requests},
 };
 use crate::{PATH, socket};
@@ -29,7 +29,7 @@ pub(super) async fn connection(
     site: Arc<Site>,
     tcp: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    place: Place,
     stop: CancellationToken,
 ) {
     if let Err(error) = socket::tune(&tcp) {
@@ -59,7 +59,7 @@ struct Visit {
     site: Arc<Site>,
     peer: SocketAddr,
     requests: Requests,
-    place: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 }
 
 impl Visit {

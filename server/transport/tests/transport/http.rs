@@ -123,7 +123,16 @@ async fn giant_heads_are_refused() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed() {
-    let (_listener, address) = site(HttpConfig { max_connections: 1, ..config() });
+    beyond_the_limit(HttpConfig { max_connections: 1, ..config() }).await;
+}
+
+#[tokio::test]
+async fn connections_of_one_address_beyond_its_limit_are_closed() {
+    beyond_the_limit(HttpConfig { max_per_network: 1, ..config() }).await;
+}
+
+async fn beyond_the_limit(config: HttpConfig) {
+    let (_listener, address) = site(config);
     let mut first = TcpStream::connect(address).await.unwrap();
     // Its answer proves that it was accepted.
     first.write_all(b"GET /whoami HTTP/1.1\r\nhost: dunlin.test\r\n\r\n").await.unwrap();
