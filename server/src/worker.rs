@@ -10,7 +10,7 @@ use dunlin_proto::Code;
 use dunlin_transport::{BindError, Connection, ConnectionError, Incoming, Listener};
 use metrics::counter;
 use std::{sync::Arc, thread, time::Duration};
-use tokio::{sync::oneshot, task::JoinSet};
+use tokio::{sync::oneshot, task::JoinSet, time::timeout};
 
 /// What a worker serves with.
 #[derive(Clone)]
@@ -118,13 +118,13 @@ async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<St
             }
         }
     };
-    let _ = tokio::time::timeout(patience, left).await;
+    let _ = timeout(patience, left).await;
     listener.close(Code::GOING_AWAY.0, "the server is shutting down");
     // Memberships run here: this is the last time that their channels can hear of the end.
     node.registry.end_all();
     node.shared.memberships.close();
     let last = async { tokio::join!(listener.wait_idle(), node.shared.memberships.wait()) };
-    let _ = tokio::time::timeout(FAREWELL, last).await;
+    let _ = timeout(FAREWELL, last).await;
 }
 
 /// How long the last packets of closed connections, and the last words of channels, are waited for.
@@ -143,7 +143,15 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 async fn admit(work: Work, incoming: Incoming) {
     let peer = incoming.remote_address();
     let permit = work.admission.admit(peer.ip());
-    let connection = match incoming.accept().await {
+    let accepted = match &permit {
+        Ok(_) => incoming.accept().await,
+        // Plain HTTP/3 is served here, which must not go on without a permit.
+        Err(code) => match timeout(work.node.shared.bounds.deadline, incoming.accept()).await {
+            Ok(accepted) => accepted,
+            Err(_) => return work.node.shared.tally.refused(*code),
+        },
+    };
+    let connection = match accepted {
         Ok(connection) => connection,
         Err(ConnectionError::NoSession) => return,
         Err(error) => {

@@ -8,7 +8,7 @@ use dunlin_proto::{
 };
 use dunlin_tests::{
     over_every_transport,
-    raw::{Stream, close_code, greet, hello, join, joined, push},
+    raw::{Stream, close_code, dial_with_alpn, greet, hello, join, joined, push},
     server::{Over, Running},
     soon,
 };
@@ -378,9 +378,28 @@ async fn large_frames_begun_at_once_wait_for_room(over: Over) {
 }
 
 #[tokio::test]
+async fn plain_http_3_beyond_the_limit_is_cut_off_however_much_it_asks() {
+    let settings = [("limits.sessions_per_address", "1"), ("limits.deadline", "200ms")];
+    let server = Running::start(Over::Quic, &settings).await;
+    let mut neighbour = Neighbour::settle(&server).await;
+    let before = server.counter("dunlin_refusals_total", "ADDRESS_LIMIT").await.unwrap();
+    let quic = dial_with_alpn(server.address(), server.certificate(), b"h3").await.unwrap();
+    let (_driver, mut sender) = h3::client::new(h3_quinn::Connection::new(quic)).await.unwrap();
+    let mut ask = async || -> Result<(), h3::error::StreamError> {
+        let request = http::Request::get("https://localhost/healthz").body(()).unwrap();
+        let mut stream = sender.send_request(request).await?;
+        stream.finish().await?;
+        stream.recv_response().await.map(drop)
+    };
+    soon("the end", async { while ask().await.is_ok() {} }).await;
+    assert!(server.counter("dunlin_refusals_total", "ADDRESS_LIMIT").await.unwrap() > before);
+    neighbour.is_undisturbed().await;
+}
+
+#[tokio::test]
 async fn an_unknown_alpn_is_refused_in_the_handshake() {
     let server = Running::start(Over::Quic, &[]).await;
-    let dialing = dunlin_tests::raw::dial_with_alpn(server.address(), server.certificate(), b"other/1");
+    let dialing = dial_with_alpn(server.address(), server.certificate(), b"other/1");
     let error = soon("a refusal", dialing).await.unwrap_err();
     assert!(error.to_string().contains("protocol"), "{error}");
     let mut neighbour = Neighbour::settle(&server).await;
