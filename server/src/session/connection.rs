@@ -242,7 +242,7 @@ impl Served<'_> {
 }
 
 fn access(node: &Node, connection: &Connection, token: Option<&str>) -> Access {
-    Access::of(&node.console, connection.remote_address().ip(), token)
+    Access::of(&node.console, connection.into(), token)
 }
 
 /// Longest frame that a client may send on a channel.

@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use crate::{
     ConnectionError, RecvStream, SendDatagramError, SendStream,
     memory::{self, Handle},
+    origins::Page,
     quic, websocket, webtransport,
 };
 
@@ -200,6 +201,18 @@ impl Connection {
             Inner::Memory(connection) => connection.remote_address(),
             Inner::WebSocket(connection) => connection.remote_address(),
         }
+    }
+
+    /// Whether the peer is on this machine and, if it is a browser, shows a page of this machine: one with a loopback name.
+    /// Behind a proxy of this machine every program is.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let page = match &self.0 {
+            Inner::Quic(_) | Inner::Memory(_) => Page::Here,
+            Inner::WebTransport(connection) => connection.page(),
+            Inner::WebSocket(connection) => connection.page(),
+        };
+        page == Page::Here && self.remote_address().ip().is_loopback()
     }
 
     /// What carries the connection.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::webtransport::Close;
+use crate::{origins::Page, webtransport::Close};
 
 mod bounded;
 mod client;
@@ -52,6 +52,8 @@ pub(crate) enum Side {
     Server {
         /// What the client may open to begin with.
         initial_streams: u32,
+        /// Where it comes from.
+        page: Page,
     },
 }
 

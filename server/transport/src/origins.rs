@@ -55,6 +55,26 @@ impl Origins {
     }
 }
 
+/// Where a client comes from, as far as its `Origin` header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// A page with a loopback name, or no page at all.
+    Here,
+    /// Any other. Its browser may be on this machine, and the page may have a name of this machine's address, which its
+    /// owner gave it: so neither says that the page is to be trusted.
+    Elsewhere,
+}
+
+impl Page {
+    pub(crate) fn of(origin: Option<&str>) -> Self {
+        match origin.map(split) {
+            None => Self::Here,
+            Some(Some((_, authority))) if is_loopback(host(&authority)) => Self::Here,
+            Some(_) => Self::Elsewhere,
+        }
+    }
+}
+
 impl Pattern {
     fn matches(&self, scheme: &str, authority: &str) -> bool {
         match self {
@@ -146,6 +166,18 @@ mod tests {
         }
         assert!(!none.allow(Some("http://localhost"), "rt.example"));
         assert!(!none.allow(Some("https://evil.example"), "127.0.0.1:4433"));
+    }
+
+    #[test]
+    fn a_page_is_here_by_its_own_name_only() {
+        for here in [None, Some("http://localhost:4480"), Some("https://127.0.0.1"), Some("http://[::1]:1")] {
+            assert_eq!(Page::of(here), Page::Here, "{here:?}");
+        }
+        for elsewhere in
+            ["http://evil.example:4480", "http://192.0.2.1", "https://localhost.evil", "null", ""]
+        {
+            assert_eq!(Page::of(Some(elsewhere)), Page::Elsewhere, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use futures_util::task::AtomicWaker;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 
-use crate::{ConnectionError, Stats};
+use crate::{ConnectionError, Stats, origins::Page};
 
 mod dial;
 mod driver;
@@ -41,6 +41,7 @@ struct End(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     remote: SocketAddr,
+    page: Page,
     certificate: Option<CertificateDer<'static>>,
     state: Mutex<State>,
     /// Something is to be sent: woken is the driver.
@@ -123,6 +124,10 @@ impl Handle {
 
     pub(crate) fn remote_address(&self) -> SocketAddr {
         self.shared().remote
+    }
+
+    pub(crate) fn page(&self) -> Page {
+        self.shared().page
     }
 
     pub(crate) fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
@@ -209,9 +214,10 @@ impl Handle {
 }
 
 impl Shared {
-    fn new(remote: SocketAddr, certificate: Option<CertificateDer<'static>>, mux: Mux) -> Self {
+    fn new(remote: SocketAddr, page: Page, certificate: Option<CertificateDer<'static>>, mux: Mux) -> Self {
         Self {
             remote,
+            page,
             certificate,
             state: Mutex::new(State {
                 mux,

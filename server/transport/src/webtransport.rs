@@ -11,7 +11,7 @@ use tokio::{
     sync::{Mutex, mpsc, watch},
 };
 
-use crate::{ConnectionError, SendDatagramError, http3::Side, quic};
+use crate::{ConnectionError, SendDatagramError, http3::Side, origins::Page, quic};
 
 mod capsule;
 mod codes;
@@ -22,7 +22,7 @@ pub(crate) mod varint;
 
 pub(crate) use capsule::Close;
 pub(crate) use codes::{H3_NO_ERROR, from_http3, to_http3};
-pub(crate) use offer::{OFFERED, Refusal, accept, quoted};
+pub(crate) use offer::{OFFERED, Refusal, accept, origin, quoted};
 pub(crate) use session::begin;
 
 /// A handle to a session.
@@ -147,6 +147,13 @@ impl Connection {
 
     pub(crate) fn grant_streams(&self, n: u32) {
         self.0.link.grant_streams(n);
+    }
+
+    pub(crate) fn page(&self) -> Page {
+        match self.0.link.side {
+            Side::Client => Page::Here,
+            Side::Server { page, .. } => page,
+        }
     }
 
     /// The connection beneath, for what is the same as without a session.

@@ -13,6 +13,7 @@ use tokio::{
 use super::{MAX_FIELDS, RecvHalf, SendHalf, Server, Side, Stream, Upgraded, bounded, request};
 use crate::{
     ConnectionError, Origins,
+    origins::Page,
     quic::canonical,
     webtransport::{self, Close, H3_NO_ERROR, Refusal},
 };
@@ -119,7 +120,7 @@ async fn open(
     site: Arc<Site>,
     h3: Server,
     requests: JoinSet<Option<Connect>>,
-    Connect { mut stream, .. }: Connect,
+    Connect { request, mut stream }: Connect,
     response: Response<()>,
 ) -> Result<webtransport::Connection, ConnectionError> {
     let session_id = stream.id().into_inner();
@@ -136,7 +137,10 @@ async fn open(
         requests,
         closing: site.closing.subscribe(),
         header_timeout: site.header_timeout,
-        side: Side::Server { initial_streams: site.initial_streams },
+        side: Side::Server {
+            initial_streams: site.initial_streams,
+            page: Page::of(webtransport::origin(request.headers())),
+        },
     };
     Ok(webtransport::begin(quinn, upgraded))
 }

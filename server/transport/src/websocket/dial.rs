@@ -25,7 +25,7 @@ use super::{
     driver::{self, Times},
     mux::{Mux, Role},
 };
-use crate::{ClientConfig, ConnectionError, PATH, SUBPROTOCOL, socket, tls};
+use crate::{ClientConfig, ConnectionError, PATH, SUBPROTOCOL, origins::Page, socket, tls};
 
 /// Dials WebSockets.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Dialer {
         let upgrade = client_async_with_config(request, stream, Some(driver::config()));
         let (socket, _) = upgrade.await.map_err(|error| refused(&error))?;
         let mux = Mux::new(Role::Client, self.stream_window, 0);
-        let shared = Arc::new(Shared::new(remote, certificate, mux));
+        let shared = Arc::new(Shared::new(remote, Page::Here, certificate, mux));
         tokio::spawn(driver::run(socket, Arc::clone(&shared), self.times));
         Ok(Handle::new(shared))
     }

@@ -270,7 +270,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
-    use crate::websocket::mux::Mux;
+    use crate::{origins::Page, websocket::mux::Mux};
 
     #[tokio::test]
     async fn a_peer_that_floods_takes_turns_with_others() {
@@ -283,7 +283,7 @@ mod tests {
         peer.flush().await.unwrap();
         let socket = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
         let mux = Mux::new(mux::Role::Server, mux::INITIAL_WINDOW, mux::INITIAL_STREAMS + 1);
-        let shared = Arc::new(Shared::new(([127, 0, 0, 1], 0).into(), None, mux));
+        let shared = Arc::new(Shared::new(([127, 0, 0, 1], 0).into(), Page::Here, None, mux));
         let mut driver = Driver { socket, shared, heard: Instant::now(), ping: Ping::default() };
         assert!(poll_fn(|cx| Poll::Ready(driver.poll_exchange(cx).is_pending())).await);
         assert_eq!(driver.shared.lock().received, (TURN * empty_data.len()) as u64);

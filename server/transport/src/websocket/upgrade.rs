@@ -24,7 +24,7 @@ use super::{
     gate::{Accepted, Gate},
     mux::{Mux, Role},
 };
-use crate::{Origins, SUBPROTOCOL};
+use crate::{Origins, SUBPROTOCOL, origins::Page};
 
 /// What a port needs to make WebSockets of requests.
 #[derive(Debug)]
@@ -61,8 +61,9 @@ impl Door {
         };
         let knock = timeout(self.handshake_timeout, self.gate.knock(client));
         let Ok(Some(accepted)) = knock.await else { return Refusal::Unavailable.response() };
-        let upgrade = hyper::upgrade::on(&mut request);
-        self.open(upgrade, accepted, client, holds);
+        let page = Page::of(origin(request.headers()));
+        let shared = Arc::new(Shared::new(client, page, None, self.mux()));
+        self.open(hyper::upgrade::on(&mut request), accepted, shared, holds);
         answer
     }
 
@@ -92,8 +93,7 @@ impl Door {
         if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(Refusal::Malformed);
         }
-        let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("not ASCII"));
-        if !self.origins.allow(origin, authority(request)) {
+        if !self.origins.allow(origin(headers), authority(request)) {
             return Err(Refusal::Origin);
         }
         if !lists(headers, SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
@@ -103,10 +103,12 @@ impl Door {
         Ok(response)
     }
 
+    fn mux(&self) -> Mux {
+        Mux::new(Role::Server, self.stream_window, self.initial_streams)
+    }
+
     /// Waits for the answer to be sent and the socket to be ours, and drives the connection to its end.
-    fn open(&self, upgrade: OnUpgrade, accepted: Accepted, client: SocketAddr, holds: impl Send + 'static) {
-        let mux = Mux::new(Role::Server, self.stream_window, self.initial_streams);
-        let shared = Arc::new(Shared::new(client, None, mux));
+    fn open(&self, upgrade: OnUpgrade, accepted: Accepted, shared: Arc<Shared>, holds: impl Send + 'static) {
         let entry = self.gate.enter(Arc::clone(&shared));
         let times = Times { idle: self.idle_timeout, ping: self.idle_timeout / 2 };
         let patience = self.handshake_timeout;
@@ -157,6 +159,11 @@ fn lists(headers: &HeaderMap, name: HeaderName, entry: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|listed| listed.trim().eq_ignore_ascii_case(entry))
+}
+
+/// The page that asks, if it is one. What is not even text is no origin that could be welcome.
+fn origin(headers: &HeaderMap) -> Option<&str> {
+    Some(headers.get(ORIGIN)?.to_str().unwrap_or_default())
 }
 
 /// What the client calls the server.

@@ -51,11 +51,8 @@ pub(crate) fn accept(request: &Request<()>, origins: &Origins) -> Result<Respons
     if request.uri().path() != PATH {
         return Err(Refusal::Path);
     }
-    // What is not even text is no origin that could be welcome.
-    let origin =
-        request.headers().get(http::header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     let authority = request.uri().authority().map_or("", |authority| authority.as_str());
-    if !origins.allow(origin, authority) {
+    if !origins.allow(origin(request.headers()), authority) {
         return Err(Refusal::Origin);
     }
     let mut response = Response::new(());
@@ -66,6 +63,11 @@ pub(crate) fn accept(request: &Request<()>, origins: &Origins) -> Result<Respons
         response.headers_mut().insert(TAKEN, quoted());
     }
     Ok(response)
+}
+
+/// The page that asks, if it is one. What is not even text is no origin that could be welcome.
+pub(crate) fn origin(headers: &HeaderMap) -> Option<&str> {
+    Some(headers.get(http::header::ORIGIN)?.to_str().unwrap_or_default())
 }
 
 /// Our subprotocol as a structured field's string.

@@ -160,6 +160,25 @@ async fn requests_that_are_no_welcome_websocket_are_answered_so() {
 }
 
 #[tokio::test]
+async fn a_page_is_local_by_its_name_and_not_by_its_address() {
+    let site = plain(http_config());
+    // A name of 127.0.0.1 that somebody else has given it.
+    let rebound = "origin: http://dunlin.test\r\n";
+    for (origin, is_local) in [("", true), ("origin: http://localhost:4480\r\n", true), (rebound, false)] {
+        let request = handshake(&format!("{VERSION}{OFFER}{origin}"));
+        let request = if is_local { request.replace("dunlin.test", "127.0.0.1") } else { request };
+        let tcp = TcpStream::connect(site.address).await.unwrap();
+        let accept = async {
+            let connection = site.listener.accept().await.unwrap().accept().await.unwrap();
+            connection.close(0, "");
+            connection.is_local()
+        };
+        let (_, found) = in_time(async { tokio::join!(exchange(tcp, &request), accept) }).await;
+        assert_eq!(found, is_local, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn a_welcome_page_gets_our_protocol_and_no_compression() {
     let origins = "https://app.example".parse().unwrap();
     let site = plain(HttpConfig { origins, ..http_config() });

@@ -133,6 +133,24 @@ async fn another_server_is_understood() {
 }
 
 #[tokio::test]
+async fn a_page_is_local_by_its_name_and_not_by_its_address() {
+    let origins = "*".parse().unwrap();
+    let (listener, address) = listen(ServerConfig { origins, ..server_config() });
+    in_time(async {
+        let stranger = stranger();
+        for (origin, is_local) in [("http://localhost:8080", true), ("http://rebound.example:4480", false)] {
+            let options = ConnectOptions::builder(format!("https://{address}/dunlin"))
+                .add_header("origin", origin)
+                .build();
+            let accept = async { listener.accept().await.unwrap().accept().await.unwrap() };
+            let (_session, connection) = tokio::join!(stranger.connect(options), accept);
+            assert_eq!(connection.is_local(), is_local, "{origin}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_page_from_elsewhere_is_refused() {
     let (listener, address) = listen(server_config());
     serve(listener);
