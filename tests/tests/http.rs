@@ -45,6 +45,24 @@ async fn a_server_is_healthy_until_it_drains() {
 }
 
 #[tokio::test]
+async fn whoever_asks_on_over_http_3_does_not_hold_up_the_end() {
+    let server = Running::start(Over::Quic, &[("drain", "10m")]).await;
+    let quic = raw::dial_with_alpn(server.address(), server.certificate(), b"h3").await.unwrap();
+    let (_driver, mut sender) = h3::client::new(h3_quinn::Connection::new(quic)).await.unwrap();
+    let asking = tokio::spawn(async move {
+        loop {
+            let request = http::Request::get("https://localhost/healthz").body(()).unwrap();
+            let Ok(mut stream) = sender.send_request(request).await else { return };
+            if stream.finish().await.is_err() || stream.recv_response().await.is_err() {
+                return;
+            }
+        }
+    });
+    soon("the end", server.shut_down()).await;
+    soon("the last answer", asking).await.unwrap();
+}
+
+#[tokio::test]
 async fn metrics_are_for_the_machine_only() {
     let server = Running::start(Over::Quic, &[]).await;
     let metrics = Site::of(&server).get(Port::Plain, "/metrics").await;

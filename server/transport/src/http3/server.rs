@@ -70,7 +70,9 @@ pub(crate) async fn serve(
                 Err(error) => return Err(ended(&quinn, &error)),
             },
             Some(answered) = requests.join_next() => {
-                idle.as_mut().reset(Instant::now() + if stopping { GRACE } else { site.idle_timeout });
+                if !stopping {
+                    idle.as_mut().reset(Instant::now() + site.idle_timeout);
+                }
                 match answered {
                     Ok(Some(connect)) => connect,
                     // Without a session to open, or with a panic, which is the handler's problem.
