@@ -194,7 +194,7 @@ fn keep(path: &str, text: &str) -> bool {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let write = std::env::var("DUNLIN_GOLDEN").is_ok_and(|value| value == "write");
     if write {
-        fs::write(&file, text).unwrap();
+        fs::write(&file, text).expect("the generated file can be written");
     }
     let kept = fs::read_to_string(&file).unwrap_or_default();
     assert!(
