@@ -7,6 +7,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 use dunlin_server::{Config, Page, Server};
 use dunlin_transport::PATH;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{net::SocketAddr, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -69,6 +70,7 @@ fn check(config: &Config) -> ExitCode {
 }
 
 fn run(config: &Config) -> anyhow::Result<()> {
+    allow_files();
     // Housekeeping, HTTP and signals; connections have their own threads.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -86,6 +88,15 @@ fn run(config: &Config) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Takes as many file descriptors as the process may have: each TCP connection is one, and shells and service managers
+/// begin with 1,024, for the sake of programs that use select(2).
+fn allow_files() {
+    let limits = getrlimit(Resource::Nofile);
+    // Some systems refuse more than they have in all; then what was given remains.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
+    tracing::debug!(?raised, before = limits.current, most = limits.maximum, "file descriptors");
 }
 
 /// Ctrl-C and SIGTERM.

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use dunlin_tests::{
-    process::{Home, Output, Process},
+    process::{Home, Output, Process, binary},
     soon,
 };
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, process::Stdio};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Publishes each line and sees that all are acknowledged.
 async fn publish(home: &Home, topic: &str, lines: impl IntoIterator<Item = String>) {
@@ -210,6 +211,27 @@ async fn certificates_of_files_are_taken_up_without_a_restart() {
     let old_ca = old_ca.display().to_string();
     let mut distrustful = home.client(&["--ca", &old_ca, "--timeout", "5s", "pub", "room:1", "8"]);
     assert_eq!(distrustful.ended().await.code(), Some(5));
+}
+
+#[tokio::test]
+async fn all_file_descriptors_that_there_may_be_are_taken() {
+    let home = Home::default();
+    let mut shell = tokio::process::Command::new("sh");
+    shell
+        .args(["-c", "ulimit -Sn 99; exec \"$@\"", "sh"])
+        .arg(binary("dunlin-server"))
+        .args(["--listen", "127.0.0.1:0", "--http", "off", "--data-dir"])
+        .arg(home.path())
+        .env("HOME", home.path())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut server = shell.spawn().unwrap();
+    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    while !soon("serving", lines.next_line()).await.unwrap().unwrap().contains("serving") {}
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id().unwrap())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let [soft, hard] = files.split_whitespace().collect::<Vec<_>>()[..2] else { unreachable!() };
+    assert!(soft == hard && soft != "99", "{files}");
 }
 
 #[tokio::test]
