@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    task::consume_budget,
     time::{Instant, sleep_until, timeout},
 };
 use tokio_tungstenite::{
@@ -259,7 +260,10 @@ where
         let _ = socket.send(Message::Close(Some(close))).await;
     }
     // The library answers the peer's close as it is read on.
-    while let Some(Ok(_)) = socket.next().await {}
+    while let Some(Ok(_)) = socket.next().await {
+        // It may be a flood, and others on this thread have their turns.
+        consume_budget().await;
+    }
     let mut socket = socket.into_inner();
     let _ = socket.shutdown().await;
     let _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
@@ -267,10 +271,24 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
     use crate::{origins::Page, websocket::mux::Mux};
+
+    #[tokio::test]
+    async fn a_peer_that_floods_instead_of_parting_takes_turns_too() {
+        const EMPTY_PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        far.write_all(&EMPTY_PING.repeat(64 * 1024 / EMPTY_PING.len())).await.unwrap();
+        let socket = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
+        let mut parting = pin!(part(socket, None));
+        assert!(poll_fn(|cx| Poll::Ready(parting.as_mut().poll(cx).is_pending())).await);
+        assert!(far.write_all(&[0; 32 * 1024]).now_or_never().is_none(), "it was not all read at once");
+    }
 
     #[tokio::test]
     async fn a_peer_that_floods_takes_turns_with_others() {
