@@ -281,9 +281,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_floods_instead_of_parting_takes_turns_too() {
-        const EMPTY_PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+        const EMPTY_MESSAGE: &[u8] = &[0x82, 0x80, 0, 0, 0, 0];
         let (near, mut far) = tokio::io::duplex(64 * 1024);
-        far.write_all(&EMPTY_PING.repeat(64 * 1024 / EMPTY_PING.len())).await.unwrap();
+        far.write_all(&EMPTY_MESSAGE.repeat(64 * 1024 / EMPTY_MESSAGE.len())).await.unwrap();
         let socket = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
         let mut parting = pin!(part(socket, None));
         assert!(poll_fn(|cx| Poll::Ready(parting.as_mut().poll(cx).is_pending())).await);
