@@ -34,17 +34,17 @@ async fn datagrams_that_nobody_reads_are_dropped(pair: Pair) {
     for n in 0..SENT {
         pair.client.send_datagram(Bytes::from(n.to_be_bytes().repeat(500))).unwrap();
     }
-    // Streams are not hindered; once all bytes are here, no datagram is on its way.
+    // Streams are not hindered; once as many bytes are here, few datagrams are still on their way.
     while pair.server.stats().received_bytes < u64::from(SENT) * 1_000 {
         echo(&pair).await;
     }
     let mut read = Vec::new();
-    while let Some(datagram) = now(pair.server.read_datagram()) {
-        read.push(u16::from_be_bytes(*datagram.unwrap().first_chunk().unwrap()));
+    while read.last() != Some(&(SENT - 1)) {
+        let datagram = pair.server.read_datagram().await.unwrap();
+        read.push(u16::from_be_bytes(*datagram.first_chunk().unwrap()));
     }
-    assert!(!read.is_empty() && read.len() < 70, "{} datagrams waited", read.len());
+    assert!(read.len() < 70, "{} datagrams waited", read.len());
     assert!(read.is_sorted(), "the oldest are dropped, not the newest: {read:?}");
-    assert_eq!(read.last(), Some(&(SENT - 1)));
 }
 
 async fn codes_have_32_bits(pair: Pair) {
