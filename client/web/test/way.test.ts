@@ -8,7 +8,7 @@ test(
   story(async (world) => {
     world.server.network.webtransport = "silent";
     const client = world.client();
-    await pass(390);
+    await pass(490);
     assert.deepEqual(world.server.dialled, ["webtransport"]);
     await pass(20);
     assert.equal(client.connection?.transport, "websocket");
