@@ -235,7 +235,9 @@ impl Side {
             Op::Reset(channel, code) => {
                 if let Some(channel) = self.nth(channel, |usage| !usage.send_released) {
                     self.mux.reset(channel, code);
-                    self.uses.get_mut(&channel).unwrap().ended = Some(Err(code));
+                    let ended = &mut self.uses.get_mut(&channel).unwrap().ended;
+                    // The first reset counts.
+                    *ended = ended.filter(Result::is_err).or(Some(Err(code)));
                 }
             }
             Op::Stop(channel, code) => {
