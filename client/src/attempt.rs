@@ -13,6 +13,7 @@ use crate::{
     local_route,
     networks::{Name, Quic},
     race::{Failure, Winner, race},
+    reach::reach,
     route::{Route, Way},
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Reached {
     pub(crate) candidate: Candidate,
     /// The first choice, if another way was faster.
     pub(crate) rather: Option<Way>,
+    /// The server's addresses.
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 /// What an attempt needs to know.
@@ -41,7 +44,7 @@ impl Attempt<'_> {
     pub(crate) async fn run(self) -> Result<Reached, Ending> {
         let Self { dial, greeter, to, failures, deadline } = self;
         let Route { first, fallback } = dial.route(to).map_err(|error| Ending::Lost(error.to_string()))?;
-        let resolved = timeout_at(deadline, dial.resolve(to, failures)).await;
+        let resolved = timeout_at(deadline, dial.resolve(to, failures > 0)).await;
         let addresses = resolved.unwrap_or_else(|_| {
             Err(Ending::Lost(format!("the address of {} is not found in time", to.host)))
         })?;
@@ -53,7 +56,7 @@ impl Attempt<'_> {
         let Some(second) = fallback else {
             let candidate = by_first.await?;
             remember(dial, network, first.is_udp().then_some(Quic::Works));
-            return Ok(Reached { candidate, rather: None });
+            return Ok(Reached { candidate, rather: None, addresses });
         };
         let head_start = if known == Some(Quic::Blocked) { Duration::ZERO } else { dial.head_start() };
         let by_first = async {
@@ -71,39 +74,21 @@ impl Attempt<'_> {
                 .map_err(Ending::on_the_way_out)
                 .inspect_err(|ending| tracing::debug!("{second}: {}", ending.problem()))
         };
-        match race(by_first, by_second, head_start, Ending::is_an_answer).await {
+        let (candidate, rather) = match race(by_first, by_second, head_start, Ending::is_an_answer).await {
             Ok(Winner::First(candidate)) => {
                 remember(dial, network, Some(Quic::Works));
-                Ok(Reached { candidate, rather: None })
+                (candidate, None)
             }
             Ok(Winner::Second(candidate)) => {
                 tracing::debug!("{second} answered before {first}");
                 remember(dial, network, Some(Quic::Blocked));
-                Ok(Reached { candidate, rather: Some(first) })
+                (candidate, Some(first))
             }
-            Err(Failure::Decided(ending)) => Err(ending),
-            Err(Failure::Both(one, other)) => Err(Ending::both((first, &one), (second, &other))),
-        }
+            Err(Failure::Decided(ending)) => return Err(ending),
+            Err(Failure::Both(one, other)) => return Err(Ending::both((first, &one), (second, &other))),
+        };
+        Ok(Reached { candidate, rather, addresses })
     }
-}
-
-/// Connects by one way, up to the server's first answer. With `early` the server gets `Hello` and joins before that,
-/// where it knows this client.
-pub(crate) async fn reach(
-    dial: &Dial,
-    to: &Address,
-    way: Way,
-    addresses: &[SocketAddr],
-    early: Option<&mut Greeter>,
-) -> Result<Candidate, Ending> {
-    let mut candidate = Candidate::new(dial.reach(to, way, addresses).await?);
-    let is_silent = candidate.connection.early_data().is_none();
-    if let Some(greeter) = early.filter(|_| is_silent) {
-        greeter.greet_early(&mut candidate).await?;
-    } else {
-        candidate.connection.handshake_complete().await?;
-    }
-    Ok(candidate)
 }
 
 async fn in_time<T>(

@@ -58,6 +58,7 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
     let mut frames = Frames::new(recv, MAX_FRAME);
     let mut link = member.link.clone();
     let mut limits = live.limits();
+    let mut held = live.held;
     let mut joined = false;
     let mut unwritten: Vec<Bytes> = vec![join(member)];
     loop {
@@ -74,7 +75,10 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
         select! {
             frame = frames.next(), if member.inbox.has_room(pushes_wait) => {
                 let took = match frame {
-                    Ok(frame) => take(member, &frame, &mut joined),
+                    Ok(frame) => {
+                        live.pulse.beat();
+                        take(member, live.generation, &frame, &mut joined)
+                    }
                     Err(error) => Err(error.into()),
                 };
                 if let Err(loss) = took {
@@ -85,9 +89,10 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
                     return Err(loss);
                 }
             }
-            written = stream.write_chunks(&mut unwritten), if !unwritten.is_empty() => {
+            written = stream.write_chunks(&mut unwritten), if !held && !unwritten.is_empty() => {
                 written?;
                 unwritten.clear();
+                live.pulse.wrote();
             }
             Some(request) = member.requests.recv(), if member.outbox.len() < window => {
                 let limit = limits.map_or(0, |limits| limits.payload);
@@ -96,7 +101,9 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
             () = member.inbox.hand_over() => {}
             changed = link.changed() => {
                 match &*link.borrow_and_update() {
-                    Link::Up(now) if now.generation == live.generation => limits = now.limits(),
+                    Link::Up(now) if now.generation == live.generation => {
+                        (limits, held) = (now.limits(), now.held);
+                    }
                     _ => return Err(Loss::Link),
                 }
                 changed.map_err(|_| Loss::Link)?;
@@ -123,15 +130,15 @@ fn join(member: &Member) -> Bytes {
     FromClient::Join(join).encode()
 }
 
-fn take(member: &mut Member, frame: &Bytes, joined: &mut bool) -> Result<(), Loss> {
+fn take(member: &mut Member, generation: u64, frame: &Bytes, joined: &mut bool) -> Result<(), Loss> {
     let frame = FromServer::decode(frame).map_err(Loss::broken)?;
     let message = match frame {
         FromServer::Refused(refusal) | FromServer::Closed(refusal) => return Err(Loss::Refused(refusal)),
         FromServer::Joined(answer) if !*joined => {
             *joined = true;
             let away = member.away();
-            let answer = member.progress.joined(answer.position, answer.start, answer.reply, away);
-            member.joined(answer.map_err(Loss::broken)?);
+            let answer = member.progress.joined(answer, away);
+            member.joined(generation, answer.map_err(Loss::broken)?);
             return Ok(());
         }
         other if !*joined => return Err(Loss::broken(format_args!("{other:?} before the join's answer"))),

@@ -23,6 +23,7 @@ pub struct Builder {
     pub(crate) address: Address,
     pub(crate) trust: Trust,
     pub(crate) keep_alive: Duration,
+    pub(crate) park_after: Duration,
     pub(crate) agent: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) token: Option<String>,
@@ -76,6 +77,7 @@ impl Builder {
             address: url.parse()?,
             trust: Trust::default(),
             keep_alive: Duration::from_secs(25),
+            park_after: Duration::from_secs(10),
             agent: concat!("dunlin-client/", env!("CARGO_PKG_VERSION")).into(),
             connect_timeout: Duration::from_secs(10),
             token: None,
@@ -99,6 +101,13 @@ impl Builder {
     /// How often a quiet connection is kept awake in the NATs on its way, and checked for life; 25 s unless set.
     pub fn keep_alive(mut self, every: Duration) -> Self {
         self.keep_alive = every;
+        self
+    }
+
+    /// How long a [pause](Client::pause) lasts before the connection is let go, to come back to the session at
+    /// [`Client::resume`]; 10 s unless set, [`Duration::MAX`] for never.
+    pub fn park_after(mut self, pause: Duration) -> Self {
+        self.park_after = pause;
         self
     }
 

@@ -1,28 +1,33 @@
 //! A connection that is yet to become the one in use.
 
-use dunlin_proto::Code;
-use dunlin_transport::Connection;
+use std::sync::Arc;
 
-use crate::control::Control;
+use dunlin_proto::Code;
+use dunlin_transport::{Connection, Dialer};
+
+use crate::{control::Control, pulse::Pulse};
 
 /// A connection that was dialled. Unless it is [taken into use](Self::into_use), dropping it lets go of it.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) connection: Connection,
+    /// What it was dialled with, and moves with.
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) pulse: Pulse,
     /// Its control stream, if `Hello` has been sent.
     pub(crate) control: Option<Control>,
     is_used: bool,
 }
 
 impl Candidate {
-    pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, control: None, is_used: false }
+    pub(crate) fn new(connection: Connection, dialer: Arc<Dialer>) -> Self {
+        Self { connection, dialer, pulse: Pulse::new(), control: None, is_used: false }
     }
 
     /// It stays open from now on.
-    pub(crate) fn into_use(mut self) -> Connection {
+    pub(crate) fn into_use(mut self) -> (Connection, Arc<Dialer>, Pulse) {
         self.is_used = true;
-        self.connection.clone()
+        (self.connection.clone(), self.dialer.clone(), self.pulse.clone())
     }
 }
 

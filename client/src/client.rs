@@ -14,12 +14,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Channel, Closed, ConnectionInfo, JoinError, JoinOptions, State,
+    Changes, Channel, Closed, ConnectionInfo, JoinError, JoinOptions, State,
     address::UrlError,
     builder::{Builder, ConnectError},
     link::Link,
     member,
-    supervisor::{self, Command},
+    network::Hint,
+    rollcall::RollCall,
+    supervisor::{self, Command, Wishes},
 };
 
 /// How long a client or a channel that is being closed waits for the answers to its pushes.
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     state: watch::Receiver<State>,
     problem: watch::Receiver<Option<String>>,
     pause: watch::Sender<bool>,
+    hints: watch::Sender<Hint>,
+    pub(crate) roll: RollCall,
     commands: mpsc::Sender<Command>,
     /// Topics that are joined or being left.
     topics: Mutex<HashSet<Topic>>,
@@ -53,7 +57,9 @@ pub(crate) struct Shared {
 pub(crate) fn start(settings: Builder) -> Client {
     let (commands, inbox) = mpsc::channel(16);
     let (pause, paused) = watch::channel(false);
-    let (supervisor, views) = supervisor::new(&settings, paused);
+    let (hint, hints) = watch::channel(Hint { online: true });
+    let roll = RollCall::new();
+    let (supervisor, views) = supervisor::new(&settings, Wishes { paused, hints }, roll.clone());
     tokio::spawn(supervisor.run(inbox));
     Client(Arc::new(Shared {
         settings,
@@ -61,6 +67,8 @@ pub(crate) fn start(settings: Builder) -> Client {
         state: views.state,
         problem: views.problem,
         pause,
+        hints: hint,
+        roll,
         commands,
         topics: Mutex::default(),
         references: AtomicU64::new(0),
@@ -133,13 +141,31 @@ impl Client {
         self.0.link.borrow().info()
     }
 
+    /// How this client comes through interruptions, from now on: each is told when it is over.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.0.roll.changes()
+    }
+
+    /// Says that the network of this device has changed, and whether there is one now. For hosts that know better or earlier
+    /// than this library: it listens to the system by itself where it can ([which is where](crate#when-the-network-changes)),
+    /// and not on Android and iOS, whose callbacks should end here.
+    ///
+    /// A connection moves to a new socket at once, on the same network too, as is right after an app was suspended.
+    pub fn network_changed(&self, online: bool) {
+        self.0.hints.send_replace(Hint { online });
+    }
+
     /// Asks the server to hold all events back until [`Client::resume`], over reconnects as well: for an
     /// application in the background.
+    ///
+    /// If the pause lasts ([`Builder::park_after`]) the connection is let go, and the radio can sleep
+    /// ([`State::Paused`]). The server keeps the session for its linger time; pushes wait.
     pub fn pause(&self) {
         self.0.pause.send_replace(true);
     }
 
-    /// Ends a pause: each channel goes on from where it stopped.
+    /// Ends a pause: each channel goes on from where it stopped, as after an interruption.
     pub fn resume(&self) {
         self.0.pause.send_replace(false);
     }

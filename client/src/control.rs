@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use dunlin_proto::{
     frame::control::{FromClient, FromServer, Hello, Welcome},
     limits,
 };
 use dunlin_transport::{Connection, SendStream};
-use tokio::time::timeout;
+use tokio::{select, time::timeout};
 
 use crate::{ending::Ending, frames::Frames};
 
-/// Frames here are small: a server that does not take one for so long takes nothing at all.
+/// Frames here are small: a server that does not take a first or last one for so long takes nothing at all.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The first stream that this client opened on a connection.
@@ -19,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Control {
     stream: SendStream,
     frames: Frames,
+    /// Frames that wait to be written: few, for each has a reader of the answer or is one of a kind.
+    unwritten: Vec<Bytes>,
+    /// A frame that was read by somebody who had no use for it.
+    unheard: Option<FromServer>,
 }
 
 impl Control {
@@ -27,29 +32,41 @@ impl Control {
         let (stream, recv) = connection.open_bi().await?;
         // Ahead of every channel: 0 to 255 are theirs.
         stream.set_priority(256);
-        let mut control = Self { stream, frames: Frames::new(recv, limits::MAX_CONTROL_FRAME) };
+        let frames = Frames::new(recv, limits::MAX_CONTROL_FRAME);
+        let mut control = Self { stream, frames, unwritten: Vec::new(), unheard: None };
         control.write(&FromClient::Hello(hello)).await?;
         Ok(control)
     }
 
-    /// Sends a frame. Not cancel-safe.
-    pub(crate) async fn write(&mut self, frame: &FromClient) -> Result<(), Ending> {
-        match timeout(PATIENCE, self.stream.write(frame.encode())).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Ending::Lost(format!("the control stream: {error}"))),
-            Err(_) => Err(Ending::Lost("the server takes nothing any more".into())),
+    /// Has a frame written by [`next`](Self::next): nobody waits for a path that may be gone.
+    pub(crate) fn say(&mut self, frame: &FromClient) {
+        self.unwritten.push(frame.encode());
+    }
+
+    /// The server's next frame. Writes meanwhile what is to be said, if `write` allows it. Cancel-safe.
+    pub(crate) async fn next(&mut self, write: bool) -> Result<FromServer, Ending> {
+        if let Some(frame) = self.unheard.take() {
+            return Ok(frame);
+        }
+        loop {
+            select! {
+                frame = self.frames.next() => return FromServer::decode(&frame?).map_err(Ending::broken),
+                written = self.stream.write_chunks(&mut self.unwritten), if write && !self.unwritten.is_empty() => {
+                    written.map_err(|error| Ending::Lost(format!("the control stream: {error}")))?;
+                    self.unwritten.clear();
+                }
+            }
         }
     }
 
-    /// The server's next frame. Cancel-safe.
-    pub(crate) async fn read(&mut self) -> Result<FromServer, Ending> {
-        let frame = self.frames.next().await?;
-        FromServer::decode(&frame).map_err(Ending::broken)
+    /// Gives a frame back to be read again.
+    pub(crate) fn unread(&mut self, frame: FromServer) {
+        self.unheard = Some(frame);
     }
 
     /// The server's answer to `Hello`.
     pub(crate) async fn welcome(&mut self) -> Result<Welcome, Ending> {
-        match self.read().await? {
+        match self.next(true).await? {
             FromServer::Welcome(welcome) => Ok(welcome),
             FromServer::Refused(refusal) => Err(Ending::Refused(refusal)),
             other => Err(Ending::broken(format_args!("{other:?} instead of an answer to Hello"))),
@@ -62,6 +79,18 @@ impl Control {
             self.stream.finish();
             // Whatever comes of it, the connection is closed next.
             let _ = timeout(Duration::from_secs(1), connection.closed()).await;
+        }
+    }
+
+    /// Writes what waits, and a frame after it. Not cancel-safe.
+    async fn write(&mut self, frame: &FromClient) -> Result<(), Ending> {
+        self.unwritten.push(frame.encode());
+        let written = timeout(PATIENCE, self.stream.write_chunks(&mut self.unwritten)).await;
+        self.unwritten.clear();
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Ending::Lost(format!("the control stream: {error}"))),
+            Err(_) => Err(Ending::Lost("the server takes nothing any more".into())),
         }
     }
 }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use dunlin_certs::{Fingerprint, local};
-use dunlin_transport::{ClientConfig, Connection, Dialer};
-use tokio::{task::JoinSet, time::timeout};
+use dunlin_transport::{ClientConfig, Dialer};
 
 use crate::{
     Builder,
@@ -19,9 +18,6 @@ use crate::{
     trust::{Trust, Verifier},
 };
 
-/// How long an address may not answer before the next one is tried beside it (RFC 8305, 8: Connection Attempt Delay).
-const STAGGER: Duration = Duration::from_millis(250);
-
 /// Dials for one client.
 #[derive(Debug, Clone)]
 pub(crate) struct Dial {
@@ -29,6 +25,8 @@ pub(crate) struct Dial {
     dialers: Arc<Dialers>,
     /// The address that answered last.
     good: Option<SocketAddr>,
+    /// What the server's name stood for the last time.
+    known: Vec<SocketAddr>,
 }
 
 /// One dialer for each way: one socket and one store of tickets as long as what is trusted stays the same.
@@ -46,7 +44,7 @@ struct Ready {
 impl Dial {
     pub(crate) fn new(settings: Builder) -> Self {
         let dialers = settings.dialers.clone().unwrap_or_default();
-        Self { settings, dialers, good: None }
+        Self { settings, dialers, good: None, known: Vec::new() }
     }
 
     /// The ways to a server.
@@ -65,44 +63,44 @@ impl Dial {
         is_as_safe && self.route(to).is_ok()
     }
 
-    /// The addresses of the server's host, one at least, beginning with the one that answered the last time. `turn`
-    /// rotates them: where early data is possible a connection is here before there is an answer, and another attempt
-    /// should try another address.
-    pub(crate) async fn resolve(&self, to: &Address, turn: u32) -> Result<Vec<SocketAddr>, Ending> {
+    /// The server's addresses as they were found the last time; none before.
+    pub(crate) fn known(&self) -> &[SocketAddr] {
+        &self.known
+    }
+
+    /// The addresses of the server's host, one at least, in the order in which they are to be tried.
+    ///
+    /// With `again` what is known is not believed. Otherwise nobody is asked who may be as far away as the server.
+    pub(crate) async fn resolve(&self, to: &Address, again: bool) -> Result<Vec<SocketAddr>, Ending> {
+        if !again && !self.known.is_empty() && *to == self.settings.address {
+            return Ok(in_order(self.known.clone(), self.good));
+        }
         let found = tokio::net::lookup_host((to.host.as_str(), to.port)).await;
-        let mut addresses: Vec<_> = found
+        let addresses: Vec<_> = found
             .map_err(|error| Ending::Lost(format!("cannot find the address of {}: {error}", to.host)))?
             .collect();
         if addresses.is_empty() {
             return Err(Ending::Lost(format!("{} has no address", to.host)));
         }
-        if let Some(good) = addresses.iter().position(|address| Some(*address) == self.good) {
-            addresses.swap(0, good);
-        }
-        let turn = turn as usize % addresses.len();
-        addresses.rotate_left(turn);
-        Ok(addresses)
+        Ok(in_order(addresses, self.good))
     }
 
-    /// Connects by one way to the first of these addresses that answers.
-    pub(crate) async fn reach(
-        &self,
-        to: &Address,
-        way: Way,
-        addresses: &[SocketAddr],
-    ) -> Result<Connection, Ending> {
+    /// What connects by one way.
+    pub(crate) fn dialer(&self, to: &Address, way: Way) -> Result<Arc<Dialer>, Ending> {
         let Builder { dialer, fallback_dialer, .. } = &self.settings;
         let given = if way.is_udp() { dialer.as_ref() } else { fallback_dialer.as_ref().or(dialer.as_ref()) };
-        let dialer = match given {
-            Some(given) => given.clone(),
-            None => self.dialers.get(&self.settings, to, way)?,
-        };
-        stagger(&dialer, addresses, &to.host).await
+        match given {
+            Some(given) => Ok(given.clone()),
+            None => self.dialers.get(&self.settings, to, way),
+        }
     }
 
-    /// Remembers an address at which the server has answered.
-    pub(crate) fn answered(&mut self, address: SocketAddr) {
-        self.good = Some(address);
+    /// Remembers the addresses of a server, and the one at which it has answered.
+    pub(crate) fn answered(&mut self, to: &Address, addresses: Vec<SocketAddr>, at: SocketAddr) {
+        if *to == self.settings.address {
+            self.known = addresses;
+        }
+        self.good = Some(at);
     }
 
     /// How long the first way is tried alone.
@@ -168,25 +166,41 @@ fn open(way: Way, config: ClientConfig) -> Result<Dialer, Ending> {
     dialer.map_err(|error| Ending::Lost(error.to_string()))
 }
 
-/// Dials one address after the other, without waiting long for any, and takes the first that answers.
-async fn stagger(dialer: &Arc<Dialer>, addresses: &[SocketAddr], host: &str) -> Result<Connection, Ending> {
-    let mut attempts = JoinSet::new();
-    let mut last = None;
-    for address in addresses.iter().copied() {
-        let (dialer, host) = (dialer.clone(), host.to_owned());
-        attempts.spawn(async move { dialer.dial(address, &host).await });
-        match timeout(STAGGER, attempts.join_next()).await {
-            Ok(Some(Ok(Ok(connection)))) => return Ok(connection),
-            Ok(Some(Ok(Err(error)))) => last = Some(error),
-            Ok(Some(Err(_)) | None) | Err(_) => {}
-        }
+/// The one that was good the last time first, and then by turns of each family: one of them may not get through at all
+/// (RFC 8305, 4). Otherwise in the order of the resolver, which knows what is preferred here (RFC 6724).
+fn in_order(addresses: Vec<SocketAddr>, good: Option<SocketAddr>) -> Vec<SocketAddr> {
+    let is_first = |address: &SocketAddr| Some(*address) == good;
+    let (mut ordered, rest): (Vec<_>, Vec<_>) = addresses.into_iter().partition(is_first);
+    ordered.truncate(1);
+    let Some(first) = ordered.first().or(rest.first()).copied() else { return ordered };
+    let is_other = |address: &SocketAddr| address.is_ipv4() != first.is_ipv4();
+    let (others, same): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_other);
+    let (mut others, mut same) = (others.into_iter(), same.into_iter());
+    if ordered.is_empty() {
+        ordered.extend(same.next());
     }
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => last = Some(error),
-            Err(_) => {}
+    loop {
+        let turn = [others.next(), same.next()];
+        if turn == [None, None] {
+            return ordered;
         }
+        ordered.extend(turn.into_iter().flatten());
     }
-    Err(last.map_or_else(|| Ending::Lost("no address could be dialled".into()), Ending::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns_and_what_was_good_is_first() {
+        let address = |text: &str| -> SocketAddr { text.parse().unwrap() };
+        let [a6, b6, c6] = ["[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1"].map(address);
+        let [a4, b4] = ["192.0.2.1:1", "192.0.2.2:1"].map(address);
+        let found = vec![a6, b6, c6, a4, b4];
+        assert_eq!(in_order(found.clone(), None), [a6, a4, b6, b4, c6]);
+        assert_eq!(in_order(found.clone(), Some(b4)), [b4, a6, a4, b6, c6]);
+        assert_eq!(in_order(found, Some(address("192.0.2.9:1"))), [a6, a4, b6, b4, c6]);
+        assert_eq!(in_order(vec![a4], Some(a4)), [a4]);
+    }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Ending {
     Lost(String),
     /// The server has forgotten the connection: it was restarted and can be dialled.
     Forgotten,
+    /// This device was without a network, or is on another one now.
+    Offline,
     /// The certificate could not be believed, or cannot be checked at all.
     Untrusted(String),
     /// The server closed the connection or answered no, with a code.
@@ -58,7 +60,9 @@ impl Ending {
     pub(crate) fn advice(&self, first: bool) -> Retry {
         match self {
             Self::Untrusted(_) if first => Retry::Never,
-            Self::Lost(_) | Self::Forgotten | Self::Untrusted(_) | Self::Moved(_) => Retry::Now,
+            Self::Lost(_) | Self::Forgotten | Self::Offline | Self::Untrusted(_) | Self::Moved(_) => {
+                Retry::Now
+            }
             Self::Refused(refusal) | Self::Goodbye(refusal) => refusal.retry(),
         }
     }
@@ -87,6 +91,7 @@ impl Ending {
         match self {
             Self::Lost(problem) | Self::Untrusted(problem) => problem.clone(),
             Self::Forgotten => "the server was restarted".into(),
+            Self::Offline => "the network has changed".into(),
             Self::Refused(refusal) | Self::Goodbye(refusal) => {
                 format!("{}: {}", refusal.code, refusal.message)
             }

@@ -1,14 +1,14 @@
 //! Saying hello on a connection, and showing channels the connection that was welcomed.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dunlin_proto::{
     Code,
-    frame::control::{ClientId, Hello},
+    frame::control::{ClientId, Hello, Welcome},
     version,
 };
-use dunlin_transport::{Connection, EarlyData};
+use dunlin_transport::{Connection, Dialer, EarlyData};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
     ending::Ending,
     info::Connections,
     link::{Link, Live, Session},
+    local_route,
+    pulse::Pulse,
+    rollcall::RollCall,
 };
 
 /// How long a `Hello` that was given up may still be on its way to the server: no network's queue is longer.
@@ -36,8 +39,25 @@ pub(crate) enum Joins {
 #[derive(Debug)]
 pub(crate) struct Greeted {
     pub(crate) connection: Connection,
+    /// What it was dialled with, and moves with.
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) pulse: Pulse,
     pub(crate) control: Control,
-    pub(crate) state: State,
+    pub(crate) session: Arc<Session>,
+    /// Of the link by which channels use it.
+    pub(crate) generation: u64,
+    /// The number of the last `Ping`.
+    pub(crate) asked: u64,
+    /// This device's address, as far as it is known.
+    pub(crate) local: Option<SocketAddr>,
+}
+
+impl Greeted {
+    /// What the application is told.
+    pub(crate) fn state(&self) -> State {
+        let Welcome { session, resumed, .. } = &self.session.welcome;
+        State::Online { session: session.clone(), resumed: *resumed, transport: self.connection.kind() }
+    }
 }
 
 /// Says hello for one client, and tells its channels.
@@ -57,10 +77,11 @@ pub(crate) struct Greeter {
     /// When a welcome came while another `Hello` had no answer.
     ghost: Option<Instant>,
     link: watch::Sender<Link>,
+    roll: RollCall,
 }
 
 impl Greeter {
-    pub(crate) fn new(settings: &Builder, link: watch::Sender<Link>) -> Self {
+    pub(crate) fn new(settings: &Builder, link: watch::Sender<Link>, roll: RollCall) -> Self {
         Self {
             agent: settings.agent.clone(),
             token: settings.token.clone(),
@@ -72,6 +93,7 @@ impl Greeter {
             asked: 0,
             ghost: None,
             link,
+            roll,
         }
     }
 
@@ -80,11 +102,11 @@ impl Greeter {
     pub(crate) async fn greet_early(&mut self, candidate: &mut Candidate) -> Result<(), Ending> {
         let control = self.hello(&candidate.connection).await?;
         candidate.control = Some(control);
-        self.offer(&candidate.connection);
+        self.offer(candidate);
         if candidate.connection.handshake_complete().await? == EarlyData::Rejected {
             self.asked -= 1;
             candidate.control = Some(self.hello(&candidate.connection).await?);
-            self.offer(&candidate.connection);
+            self.offer(candidate);
         }
         Ok(())
     }
@@ -101,13 +123,14 @@ impl Greeter {
             None => {
                 let control = self.hello(&candidate.connection).await?;
                 if joins == Joins::WithHello {
-                    self.offer(&candidate.connection);
+                    self.offer(&candidate);
                 }
                 control
             }
         };
         let welcome = control.welcome().await?;
-        let connection = candidate.into_use();
+        let (connection, dialer, pulse) = candidate.into_use();
+        pulse.beat();
         if self.asked > 1 {
             self.ghost = Some(Instant::now());
         }
@@ -116,14 +139,38 @@ impl Greeter {
         self.ticket = Some(welcome.resume.clone());
         self.connections.count(connection.kind());
         if joins == Joins::AfterWelcome {
-            self.generation += 1;
+            self.advance();
         }
         let transport = connection.kind();
         tracing::debug!(session = welcome.session, resumed = welcome.resumed, %transport, "online");
-        let state = State::Online { session: welcome.session.clone(), resumed: welcome.resumed, transport };
         let session = Session { welcome, handshake: dialled.elapsed(), connections: self.connections };
-        self.publish(&connection, Some(Arc::new(session)));
-        Ok(Greeted { connection, control, state })
+        let session = Arc::new(session);
+        self.publish(&connection, &pulse, Some(session.clone()));
+        let local = local_route::address(&connection);
+        self.roll.welcomed(transport, local);
+        let generation = self.generation;
+        Ok(Greeted { connection, dialer, pulse, control, session, generation, asked: 0, local })
+    }
+
+    /// Has channels go on with a connection that they were to leave for another one.
+    pub(crate) fn offer_again(&mut self, greeted: &mut Greeted) {
+        self.advance();
+        greeted.generation = self.generation;
+        self.publish(&greeted.connection, &greeted.pulse, Some(greeted.session.clone()));
+        self.roll.welcomed(greeted.connection.kind(), greeted.local);
+    }
+
+    /// Tells channels whether anything may be written now.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.link.send_if_modified(|link| match link {
+            Link::Up(live) => std::mem::replace(&mut live.held, hold) != hold,
+            _ => false,
+        });
+    }
+
+    /// The link as channels see it.
+    pub(crate) fn link(&self) -> watch::Receiver<Link> {
+        self.link.subscribe()
     }
 
     /// Tells channels that there is no connection.
@@ -151,13 +198,20 @@ impl Greeter {
     }
 
     /// Lets channels open their streams, which then travel with the `Hello`.
-    fn offer(&mut self, connection: &Connection) {
-        self.generation += 1;
-        self.publish(connection, None);
+    fn offer(&mut self, candidate: &Candidate) {
+        self.advance();
+        self.publish(&candidate.connection, &candidate.pulse, None);
     }
 
-    fn publish(&self, connection: &Connection, session: Option<Arc<Session>>) {
-        let live = Live { generation: self.generation, connection: connection.clone(), session };
+    /// From now on members join anew.
+    fn advance(&mut self) {
+        self.generation += 1;
+        self.roll.call(self.generation);
+    }
+
+    fn publish(&self, connection: &Connection, pulse: &Pulse, session: Option<Arc<Session>>) {
+        let (connection, pulse) = (connection.clone(), pulse.clone());
+        let live = Live { generation: self.generation, connection, pulse, held: false, session };
         self.link.send_replace(Link::Up(live));
     }
 }

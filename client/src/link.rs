@@ -6,7 +6,7 @@ use dunlin_certs::Fingerprint;
 use dunlin_proto::{Limits, frame::control::Welcome};
 use dunlin_transport::{Connection, EarlyData, Kind};
 
-use crate::{Closed, ConnectionInfo, info::Connections};
+use crate::{Closed, ConnectionInfo, info::Connections, pulse::Pulse};
 
 /// Whether there is a connection. The supervisor sets it, channels watch it.
 #[derive(Debug, Clone)]
@@ -26,6 +26,9 @@ pub(crate) struct Live {
     /// Without [`Link::Down`] in between, the session has moved while the connection before still stood.
     pub(crate) generation: u64,
     pub(crate) connection: Connection,
+    pub(crate) pulse: Pulse,
+    /// There is no network: nothing is to be written until there is one.
+    pub(crate) held: bool,
     /// What the server said to `Hello`. Until then joins may be sent, for they can be repeated without harm;
     /// pushes may not, for they might travel as early data, which an attacker can replay.
     pub(crate) session: Option<Arc<Session>>,

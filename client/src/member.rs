@@ -23,6 +23,7 @@ use crate::{
     message::Joined,
     outbox::Outbox,
     progress::Progress,
+    rollcall::Presence,
     sender::{QUEUE, Request, Sender, Ticket},
     state,
 };
@@ -45,6 +46,7 @@ pub(crate) async fn join(membership: Membership, options: JoinOptions) -> Result
         inbox,
         outbox: Outbox::new(),
         departure: Departure { token: leave.clone(), deadline: None },
+        presence: None,
         first: Some(first),
         lost: None,
         rng: rand::make_rng(),
@@ -76,6 +78,8 @@ pub(crate) struct Member {
     pub(crate) outbox: Outbox<Ticket>,
     pub(crate) departure: Departure,
     pub(crate) link: watch::Receiver<Link>,
+    /// That it was let in, once it was.
+    presence: Option<Presence>,
     /// Who waits for the first join.
     first: Option<oneshot::Sender<Result<Joined, JoinError>>>,
     /// Since when there is no server, or none that lets this member in.
@@ -168,8 +172,12 @@ impl Member {
         }
     }
 
-    /// Takes note of a join.
-    pub(crate) fn joined(&mut self, joined: Joined) {
+    /// Takes note of a join on the link of this generation.
+    pub(crate) fn joined(&mut self, generation: u64, joined: Joined) {
+        match &mut self.presence {
+            Some(presence) => presence.answer(generation, &joined),
+            None => self.presence = Some(self.membership.shared.roll.enter()),
+        }
         self.lost = None;
         self.outbox.rewind();
         if let Some(first) = self.first.take() {
@@ -181,7 +189,8 @@ impl Member {
 
     /// How long there was no server.
     pub(crate) fn away(&self) -> Duration {
-        self.lost.map_or(Duration::ZERO, |lost| lost.elapsed())
+        let alone = self.lost.map_or(Duration::ZERO, |lost| lost.elapsed());
+        alone.max(self.membership.shared.roll.away())
     }
 
     /// Puts a push in the outbox, unless it cannot be sent.

@@ -83,6 +83,8 @@ pub struct Joined {
     pub position: Position,
     /// The position that was asked for: the last one received, or [`JoinOptions::since`](crate::JoinOptions).
     pub previous: Option<Position>,
+    /// How many events that were published meanwhile follow; an upper bound where offsets have holes.
+    pub recovered: u64,
     /// How long the channel was without a server; zero for the first join, and where the client went on with a
     /// better connection without losing the one before.
     pub away: Duration,

@@ -1,12 +1,12 @@
 //! The time from a server's welcome to the end of the connection.
 
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, pin::pin, time::Duration};
 
 use dunlin_proto::{
     code::Code,
     frame::control::{FromClient, FromServer},
 };
-use dunlin_transport::Connection;
+use dunlin_transport::Kind;
 use rand::{Rng, rngs::StdRng};
 use tokio::{
     select,
@@ -15,14 +15,17 @@ use tokio::{
 };
 
 use crate::{
-    backoff,
+    Cause, Change, Rung, State, backoff,
     candidate::{Candidate, abandon},
-    control::Control,
+    continuity::{Act, Continuity, Moment},
     ending::Ending,
     greeting::{Greeted, Greeter, Joins},
-    liveness::{Act, Liveness},
+    local_route,
+    network::{Network, Word},
+    rollcall::RollCall,
     supervisor::Command,
     upgrade::{Pauses, Upgrade},
+    watchdog::{Traffic, Watchdog},
 };
 
 /// How long the server may take to move the session to a connection on which it has just answered. Everything else on
@@ -36,8 +39,12 @@ pub(crate) enum End {
     Told(Option<oneshot::Sender<()>>),
     /// The session has moved to this connection, which is better.
     Moved(Greeted),
-    /// Something else.
-    Ended(Ending),
+    /// This connection may be gone: another one is to be made beside it.
+    Suspect(Greeted, Cause),
+    /// The application has paused for long: the connection was let go.
+    Parked,
+    /// Something else; and when the server was heard last.
+    Ended(Ending, Instant),
 }
 
 /// What the supervisor lends for the time online.
@@ -45,109 +52,236 @@ pub(crate) enum End {
 pub(crate) struct Lent<'a> {
     pub(crate) commands: &'a mut mpsc::Receiver<Command>,
     pub(crate) paused: &'a mut watch::Receiver<bool>,
+    pub(crate) network: &'a mut Network,
     pub(crate) greeter: &'a mut Greeter,
     pub(crate) pauses: &'a mut Pauses,
     pub(crate) rng: &'a mut StdRng,
+    pub(crate) state: &'a watch::Sender<State>,
+    pub(crate) roll: &'a RollCall,
     pub(crate) keep_alive: Duration,
+    pub(crate) park_after: Duration,
 }
 
 /// Listens to the server and to the application until the connection's end, and meanwhile looks for a better connection
 /// if there can be one.
-pub(crate) async fn run(
-    connection: Connection,
-    control: Control,
-    upgrade: Option<Upgrade>,
-    lent: Lent<'_>,
-) -> End {
-    let liveness = Liveness::new(lent.keep_alive, Instant::now());
-    let mut online = Online { connection, control, liveness, pings: BTreeMap::new(), asked: 0, away: None };
-    let end = online.listen(upgrade, lent).await.unwrap_or_else(End::Ended);
-    let Online { connection, control, .. } = online;
-    if let End::Told(_) = end {
-        let goodbye = FromClient::Goodbye { code: Code::OK, message: String::new() };
-        control.finish(&connection, &goodbye).await;
-        connection.close(Code::OK.0, "");
-    } else {
-        abandon(&connection);
+pub(crate) async fn run(greeted: Greeted, upgrade: Option<Upgrade>, lent: Lent<'_>) -> End {
+    let kind = greeted.connection.kind();
+    let server = greeted.connection.remote_address();
+    // In memory there is no network to lose.
+    let route = (kind != Kind::Memory).then(|| lent.network.route(&[server])).flatten();
+    let now = Moment::now();
+    let watchdog = Watchdog::new(lent.keep_alive, now.at, greeted.connection.stats().received_bytes);
+    let continuity = Continuity::new(watchdog, route, matches!(kind, Kind::Quic | Kind::WebTransport), now);
+    let mut online = Online { greeted, server, continuity, pings: BTreeMap::new(), away: None, moving: None };
+    match online.listen(upgrade, lent).await {
+        Ok(Over::Told(done)) => {
+            farewell(online.greeted).await;
+            End::Told(done)
+        }
+        Ok(Over::Suspect(cause)) => End::Suspect(online.greeted, cause),
+        Ok(Over::Moved(better)) => {
+            abandon(&online.greeted.connection);
+            End::Moved(better)
+        }
+        Ok(Over::Parked) => {
+            abandon(&online.greeted.connection);
+            End::Parked
+        }
+        Err(ending) => {
+            abandon(&online.greeted.connection);
+            End::Ended(ending, online.greeted.pulse.heard())
+        }
     }
-    end
+}
+
+/// Ends the session and its connection: says so to the server, and waits for it, but not for long.
+pub(crate) async fn farewell(greeted: Greeted) {
+    let goodbye = FromClient::Goodbye { code: Code::OK, message: String::new() };
+    greeted.control.finish(&greeted.connection, &goodbye).await;
+    greeted.connection.close(Code::OK.0, "");
 }
 
 #[derive(Debug)]
 struct Online {
-    connection: Connection,
-    control: Control,
-    liveness: Liveness,
+    greeted: Greeted,
+    server: SocketAddr,
+    continuity: Continuity,
     /// Pings of the application without an answer, by number. Each is held by a caller that waits.
     pings: BTreeMap<u64, (Instant, oneshot::Sender<Duration>)>,
-    /// The number of the last `Ping`.
-    asked: u64,
     /// When to leave for where the server sent us.
     away: Option<(Instant, Option<String>)>,
+    /// The connection has moved to another socket, and there is no answer yet.
+    moving: Option<Moving>,
+}
+
+/// A move on its way.
+#[derive(Debug, Clone, Copy)]
+struct Moving {
+    /// Where this device was before.
+    from: Option<SocketAddr>,
+    /// The number of the `Ping` that is answered on the new path.
+    probe: u64,
+}
+
+/// Why listening is over.
+#[derive(Debug)]
+enum Over {
+    Told(Option<oneshot::Sender<()>>),
+    Moved(Greeted),
+    Suspect(Cause),
+    Parked,
 }
 
 impl Online {
-    async fn listen(&mut self, upgrade: Option<Upgrade>, lent: Lent<'_>) -> Result<End, Ending> {
-        let Lent { commands, paused, greeter, pauses, rng, .. } = lent;
+    async fn listen(&mut self, upgrade: Option<Upgrade>, lent: Lent<'_>) -> Result<Over, Ending> {
+        let Lent { commands, paused, network, greeter, pauses, rng, state, roll, park_after, .. } = lent;
         let mut look = || Some(upgrade.clone()?.attempt(pauses.next(&mut rand::rng())));
         let mut better = pin!(maybe(look()));
         // A server does not remember a pause beyond the connection.
+        let mut park = None;
         if *paused.borrow_and_update() {
-            self.control.write(&FromClient::Pause).await?;
+            self.greeted.control.say(&FromClient::Pause);
+            park = Instant::now().checked_add(park_after);
         }
         loop {
             let leave = self.away.as_ref().map(|(at, _)| *at);
-            select! {
+            let late = roll.deadline();
+            let held = self.continuity.is_away();
+            let act = select! {
                 command = commands.recv() => match command {
-                    Some(Command::Ping(pong)) => self.ping(Some(pong)).await?,
-                    Some(Command::Close(done)) => return Ok(End::Told(Some(done))),
-                    None => return Ok(End::Told(None)),
+                    Some(Command::Ping(pong)) => {
+                        self.ping(Some(pong));
+                        Act::Rest
+                    }
+                    Some(Command::Close(done)) => return Ok(Over::Told(Some(done))),
+                    None => return Ok(Over::Told(None)),
                 },
-                frame = self.control.read() => self.hear(frame?, rng)?,
+                frame = self.greeted.control.next(!held) => {
+                    self.greeted.pulse.beat();
+                    self.hear(frame?, rng, state, roll)?;
+                    Act::Rest
+                }
                 Ok(()) = paused.changed() => {
                     let pause = *paused.borrow_and_update();
-                    let frame = if pause { FromClient::Pause } else { FromClient::Resume };
-                    self.control.write(&frame).await?;
+                    self.greeted.control.say(if pause { &FromClient::Pause } else { &FromClient::Resume });
+                    park = pause.then(|| Instant::now().checked_add(park_after)).flatten();
+                    Act::Rest
                 }
-                () = sleep_until(self.liveness.due()) => {
-                    match self.liveness.act(Instant::now(), self.connection.stats().received_bytes) {
-                        Act::Ping => self.ping(None).await?,
-                        Act::Rest => {}
-                        Act::GiveUp => return Err(Ending::Lost("the server has gone silent".into())),
-                    }
+                () = sleep_until(self.continuity.due()) => self.look(network),
+                () = self.greeted.pulse.felt(), if self.continuity.is_idle() => self.look(network),
+                word = network.changed() => self.routed(network, word),
+                () = until(park) => return Ok(Over::Parked),
+                () = until(late) => {
+                    roll.conclude();
+                    Act::Rest
                 }
-                () = sleep_until(leave.unwrap_or_else(Instant::now)), if leave.is_some() => {
+                () = until(leave) => {
                     let url = self.away.take().and_then(|(_, url)| url);
                     // A URL that cannot be dialled sends us to the usual address.
                     return Err(Ending::Moved(url.and_then(|url| url.parse().ok())));
                 }
                 found = &mut better => {
-                    if let Some((candidate, dialled)) = found
-                        && let Some(greeted) = move_to(candidate, dialled, greeter).await
-                    {
-                        return Ok(End::Moved(greeted));
+                    if let Some((candidate, dialled)) = found {
+                        roll.lost(self.greeted.pulse.heard(), Cause::BetterWay, self.greeted.local);
+                        match move_to(candidate, dialled, greeter).await {
+                            Some(greeted) => return Ok(Over::Moved(greeted)),
+                            None => roll.kept(),
+                        }
                     }
                     better.set(maybe(look()));
+                    Act::Rest
                 }
+            };
+            match act {
+                Act::Rest => {}
+                Act::Ask => self.ping(None),
+                Act::Hold => {
+                    tracing::debug!("there is no network");
+                    greeter.hold(true);
+                    roll.lost(self.greeted.pulse.heard(), Cause::NetworkChanged, self.greeted.local);
+                    let since = self.greeted.pulse.heard().into_std();
+                    state.send_replace(State::Recovering { attempt: 0, since });
+                }
+                Act::Migrate => {
+                    greeter.hold(false);
+                    if let Err(error) = self.migrate() {
+                        tracing::debug!(%error, "no socket on the new network");
+                        return Ok(Over::Suspect(Cause::NetworkChanged));
+                    }
+                }
+                Act::Race(cause) => return Ok(Over::Suspect(cause)),
+                Act::Leave => return Err(Ending::Offline),
             }
         }
     }
 
-    async fn ping(&mut self, pong: Option<oneshot::Sender<Duration>>) -> Result<(), Ending> {
-        self.asked += 1;
-        self.control.write(&FromClient::Ping { n: self.asked }).await?;
-        if let Some(pong) = pong {
-            self.pings.insert(self.asked, (Instant::now(), pong));
+    /// Looks at what has been received.
+    fn look(&mut self, network: &Network) -> Act {
+        if self.greeted.pulse.take_wrote() && self.greeted.connection.kind() != Kind::Memory {
+            self.continuity.wrote(Instant::now());
         }
+        let act = self.continuity.look(Moment::now(), self.traffic());
+        if act == Act::Rest && !self.continuity.is_away() {
+            return act;
+        }
+        // Where nothing tells of another network, its route does.
+        match self.routed(network, Word::System) {
+            Act::Rest => act,
+            routed => routed,
+        }
+    }
+
+    fn routed(&mut self, network: &Network, word: Word) -> Act {
+        let route = network.route(&[self.server]);
+        self.continuity.routed(Moment::now(), route, word == Word::Host, self.traffic().rtt)
+    }
+
+    fn traffic(&self) -> Traffic {
+        let stats = self.greeted.connection.stats();
+        Traffic { received: stats.received_bytes, rtt: stats.rtt }
+    }
+
+    /// Moves the connection to a new socket, and asks there for a sign of life.
+    fn migrate(&mut self) -> std::io::Result<()> {
+        self.greeted.dialer.rebind()?;
+        let from = match self.moving {
+            Some(moving) => moving.from,
+            None => {
+                self.greeted.pulse.measure();
+                self.greeted.local
+            }
+        };
+        self.greeted.local = local_route::address(&self.greeted.connection);
+        tracing::debug!(?from, to = ?self.greeted.local, "moving to another socket");
+        self.ping(None);
+        self.moving = Some(Moving { from, probe: self.greeted.asked });
         Ok(())
     }
 
-    fn hear(&mut self, frame: FromServer, rng: &mut impl Rng) -> Result<(), Ending> {
+    fn ping(&mut self, pong: Option<oneshot::Sender<Duration>>) {
+        self.greeted.asked += 1;
+        let n = self.greeted.asked;
+        self.greeted.control.say(&FromClient::Ping { n });
+        if let Some(pong) = pong {
+            self.pings.insert(n, (Instant::now(), pong));
+        }
+    }
+
+    fn hear(
+        &mut self,
+        frame: FromServer,
+        rng: &mut impl Rng,
+        state: &watch::Sender<State>,
+        roll: &RollCall,
+    ) -> Result<(), Ending> {
         match frame {
             FromServer::Pong { n } => {
                 if let Some((sent, pong)) = self.pings.remove(&n) {
                     // Nobody may be waiting any more.
                     let _ = pong.send(sent.elapsed());
+                }
+                if let Some(moving) = self.moving.take_if(|moving| n >= moving.probe) {
+                    self.moved(moving, state, roll);
                 }
             }
             FromServer::GoAway { within_ms, url, .. } => {
@@ -161,6 +295,24 @@ impl Online {
             }
         }
         Ok(())
+    }
+
+    /// The server has answered on the new path.
+    fn moved(&self, moving: Moving, state: &watch::Sender<State>, roll: &RollCall) {
+        roll.migrated(Change {
+            rung: Rung::Migrated,
+            cause: Cause::NetworkChanged,
+            gap: self.greeted.pulse.longest(),
+            recovered: 0,
+            lost: Some(0),
+            from: moving.from,
+            to: self.greeted.local,
+            transport: self.greeted.connection.kind(),
+        });
+        state.send_if_modified(|shown| {
+            let online = self.greeted.state();
+            std::mem::replace(shown, online.clone()) != online
+        });
     }
 }
 
@@ -183,4 +335,9 @@ async fn maybe<F: Future>(future: Option<F>) -> F::Output {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits until then, if it is ever to come.
+async fn until(at: Option<Instant>) {
+    maybe(at.map(sleep_until)).await;
 }

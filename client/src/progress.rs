@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use dunlin_proto::{
     Position, Topic,
     frame::channel::{self, Delivery, Start},
@@ -35,13 +34,8 @@ impl Progress {
         self.position
     }
 
-    pub(crate) fn joined(
-        &mut self,
-        position: Position,
-        start: Start,
-        reply: Bytes,
-        away: Duration,
-    ) -> Result<Joined, OutOfOrder> {
+    pub(crate) fn joined(&mut self, answer: channel::Joined, away: Duration) -> Result<Joined, OutOfOrder> {
+        let channel::Joined { position, start, reply, head, .. } = answer;
         let previous = self.position;
         // From the oldest position a server recovers to wherever its history begins.
         let elsewhere = previous.is_some_and(|asked| asked != Position::OLDEST && asked != position);
@@ -50,7 +44,9 @@ impl Progress {
         }
         self.position = Some(position);
         self.joins += 1;
-        Ok(Joined { again: self.joins > 1, start, position, previous, away, reply })
+        let missed = head.map_or(0, |head| head.saturating_sub(position.offset));
+        let recovered = if start == Start::Recovered { missed } else { 0 };
+        Ok(Joined { again: self.joins > 1, start, position, previous, recovered, away, reply })
     }
 
     pub(crate) fn event(&mut self, event: channel::Event) -> Result<Message, OutOfOrder> {
@@ -92,14 +88,20 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     const AT: fn(u64) -> Position = |offset| Position::new(7, offset);
 
     fn joined(delivery: Delivery) -> Progress {
         let mut progress = Progress::new("a".parse().unwrap(), delivery, None);
-        progress.joined(AT(5), Start::Live, Bytes::new(), Duration::ZERO).unwrap();
+        progress.joined(answer(AT(5), Start::Live, None), Duration::ZERO).unwrap();
         progress
+    }
+
+    fn answer(position: Position, start: Start, head: Option<u64>) -> channel::Joined {
+        channel::Joined { position, start, applied: 0, reply: Bytes::new(), head }
     }
 
     fn event(offset: u64) -> channel::Event {
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn a_rejoin_says_where_from_and_must_recover_exactly_there() {
         let mut progress = joined(Delivery::Reliable);
-        let mut rejoin = |at, start| progress.joined(at, start, Bytes::new(), Duration::from_secs(1));
+        let mut rejoin = |at, start| progress.joined(answer(at, start, None), Duration::from_secs(1));
         rejoin(AT(4), Start::Recovered).unwrap_err();
         let joined = rejoin(AT(5), Start::Recovered).unwrap();
         assert!(joined.again && joined.previous == Some(AT(5)));
@@ -154,7 +156,16 @@ mod tests {
     #[test]
     fn all_of_history_begins_where_the_server_says() {
         let mut progress = Progress::new("a".parse().unwrap(), Delivery::Reliable, Some(Position::OLDEST));
-        progress.joined(AT(3), Start::Recovered, Bytes::new(), Duration::ZERO).unwrap();
+        progress.joined(answer(AT(3), Start::Recovered, None), Duration::ZERO).unwrap();
         progress.event(event(4)).unwrap();
+    }
+
+    #[test]
+    fn what_is_recovered_is_counted_up_to_where_the_log_ended() {
+        let mut progress = joined(Delivery::Reliable);
+        let again = progress.joined(answer(AT(5), Start::Recovered, Some(9)), Duration::ZERO).unwrap();
+        assert_eq!(again.recovered, 4);
+        let elsewhere = progress.joined(answer(AT(20), Start::Lost, Some(20)), Duration::ZERO).unwrap();
+        assert_eq!(elsewhere.recovered, 0);
     }
 }

@@ -34,6 +34,9 @@ pub enum State {
         /// When the connection was lost, or first tried.
         since: Instant,
     },
+    /// The application has paused for so long ([`Builder::park_after`](crate::Builder::park_after)) that the connection
+    /// was let go. [`Client::resume`](crate::Client::resume) brings it back; pushes wait for that.
+    Paused,
     /// The end: the client was closed, or the server's answer is final.
     Closed(Closed),
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     address::Address, attempt, backoff, candidate::Candidate, dial::Dial, ending::Ending, local_route,
-    networks::Quic, route::Way,
+    networks::Quic, reach::reach, route::Way,
 };
 
 /// How long one attempt may take. Nobody waits for it.
@@ -68,8 +68,8 @@ impl Upgrade {
 
     async fn reach(&self) -> Result<Candidate, Ending> {
         let Self { dial, to, way } = self;
-        let addresses = dial.resolve(to, 0).await?;
-        let candidate = attempt::reach(dial, to, *way, &addresses, None).await?;
+        let addresses = dial.resolve(to, false).await?;
+        let candidate = reach(dial, to, *way, &addresses, None).await?;
         attempt::remember(dial, local_route::network(&addresses), Some(Quic::Works));
         Ok(candidate)
     }

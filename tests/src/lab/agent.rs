@@ -130,6 +130,7 @@ impl Agent {
             .agent("dunlin-lab");
         let client = builder.open();
         tokio::spawn(watch_states(client.clone(), self.number, self.trace.clone()));
+        tokio::spawn(watch_changes(client.clone(), self.number, self.trace.clone()));
         tokio::spawn(look_at_path(client.clone(), self.number, self.trace.clone()));
         for topic in &self.settings.read {
             let channel = client.join(topic, JoinOptions::default()).await?;
@@ -240,12 +241,29 @@ async fn watch_states(client: Client, number: u32, trace: Trace) {
             }
             State::Recovering { .. } => "recovering",
             State::Offline { .. } => "offline",
+            State::Paused => "paused",
             State::Closed(_) => "closed",
         };
         trace.record(number, What::State { state: name.into(), session, resumed, over, problem });
         if states.changed().await.is_err() {
             return;
         }
+    }
+}
+
+async fn watch_changes(client: Client, number: u32, trace: Trace) {
+    let mut changes = client.changes();
+    while let Some(change) = changes.next().await {
+        let what = What::Change {
+            rung: format!("{:?}", change.rung),
+            cause: format!("{:?}", change.cause),
+            gap_ms: u64::try_from(change.gap.as_millis()).unwrap_or(u64::MAX),
+            recovered: change.recovered,
+            lost: change.lost,
+            from: change.from,
+            to: change.to,
+        };
+        trace.record(number, what);
     }
 }
 

@@ -86,6 +86,23 @@ pub enum What {
         /// Epoch and offset after which events follow.
         position: (u64, u64),
     },
+    /// The client came through an interruption.
+    Change {
+        /// By which rung.
+        rung: String,
+        /// Why there was one.
+        cause: String,
+        /// As the client measured it, in milliseconds.
+        gap_ms: u64,
+        /// Events that followed late.
+        recovered: u64,
+        /// Events that are missing, if that can be counted.
+        lost: Option<u64>,
+        /// The client's address before.
+        from: Option<SocketAddr>,
+        /// The client's address after.
+        to: Option<SocketAddr>,
+    },
     /// A push was handed to the client library.
     Pushed {
         /// The topic.

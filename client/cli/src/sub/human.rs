@@ -133,6 +133,7 @@ mod tests {
             start: Start::Recovered,
             position: at,
             previous: Some(at),
+            recovered: 0,
             away,
             reply: Default::default(),
         };
@@ -152,6 +153,7 @@ mod tests {
                 start,
                 position: Position::new(7, 42),
                 previous: since,
+                recovered: 0,
                 away: Duration::from_millis(1200 * u64::from(again)),
                 reply: Default::default(),
             })

@@ -60,6 +60,7 @@ fn of_join(topic: &str, joined: &Joined) -> Value {
     }
     if joined.again {
         object["away_ms"] = text::millis(joined.away).into();
+        object["recovered"] = joined.recovered.into();
     }
     object
 }
@@ -77,6 +78,7 @@ fn of_state(state: &State) -> Value {
         }
         State::Recovering { .. } => object("recovering"),
         State::Offline { .. } => object("offline"),
+        State::Paused => object("paused"),
         State::Closed(closed) => closing(object("closed"), Some(closed)),
     }
 }
@@ -130,7 +132,7 @@ mod tests {
     fn joined(start: Start, previous: Option<Position>, again: bool) -> String {
         let position = Position::new(7, 42);
         let (away, reply) = (Duration::from_millis(1500), Default::default());
-        message(Message::Joined(Joined { again, start, position, previous, away, reply }))
+        message(Message::Joined(Joined { again, start, position, previous, recovered: 3, away, reply }))
     }
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
         );
         assert_eq!(
             joined(Start::Recovered, Some(Position::new(7, 42)), true),
-            r#"{"type":"recovered","topic":"room:1","epoch":7,"offset":42,"away_ms":1500.0}"#
+            r#"{"type":"recovered","topic":"room:1","epoch":7,"offset":42,"away_ms":1500.0,"recovered":3}"#
         );
         assert_eq!(
             joined(Start::Lost, Some(Position::new(7, 40)), false),
