@@ -12,7 +12,7 @@ use rustls::client::danger::ServerCertVerifier;
 use tokio::time::timeout;
 
 use crate::{
-    Connection, ConnectionError, MemoryDialer,
+    Congestion, Connection, ConnectionError, MemoryDialer,
     connection::Inner,
     endpoint::idle,
     handshake, http3,
@@ -35,6 +35,11 @@ pub struct ClientConfig {
     pub handshake_timeout: Duration,
     /// The round trip time assumed at first. Default 100 ms.
     pub initial_rtt: Duration,
+    /// How much may be in flight of what this side sends. Default Cubic.
+    pub congestion: Congestion,
+    /// Bytes in flight at first, on each new path; two packets at least. With `None`, the default, the algorithm's own:
+    /// 12,000, or 240,000 of BBR.
+    pub initial_window: Option<u64>,
     /// What the server may send on a stream before it is read. Default 256 KiB. There is no such limit for the
     /// connection: it would let a stream that nobody reads stall the others.
     pub stream_window: u32,
@@ -56,6 +61,8 @@ impl ClientConfig {
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
             initial_rtt: Duration::from_millis(100),
+            congestion: Congestion::default(),
+            initial_window: None,
             stream_window: 256 * 1024,
             send_window: 1024 * 1024,
             datagram_buffer: 256 * 1024,
@@ -85,7 +92,8 @@ impl ClientConfig {
             .receive_window(VarInt::MAX)
             .send_window(self.send_window)
             .datagram_receive_buffer_size(Some(self.datagram_buffer))
-            .initial_rtt(self.initial_rtt);
+            .initial_rtt(self.initial_rtt)
+            .congestion_controller_factory(self.congestion.factory(self.initial_window));
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(transport));
         config

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    BindError, Buffers, ConnectionError, Keys, Origins, SharedTicketStore,
+    BindError, Buffers, Congestion, ConnectionError, Keys, Origins, SharedTicketStore,
     connection::Inner,
     handshake::{self, Counter, UnderWay},
     http3,
@@ -69,6 +69,11 @@ pub struct ServerConfig {
     pub datagram_buffer: usize,
     /// The round trip time assumed for a new path. Default 100 ms.
     pub initial_rtt: Duration,
+    /// How much may be in flight of what this side sends. Default Cubic.
+    pub congestion: Congestion,
+    /// Bytes in flight at first, on each new path; two packets at least. With `None`, the default, the algorithm's own:
+    /// 12,000, or 240,000 of BBR.
+    pub initial_window: Option<u64>,
     /// Handshakes under way from which on clients must first prove their address (Retry, RFC 9000, 8.1.2), which
     /// costs them a round trip. Default 256; at 0 all must.
     pub retry_above: usize,
@@ -98,6 +103,8 @@ impl ServerConfig {
             send_window: 1024 * 1024,
             datagram_buffer: 64 * 1024,
             initial_rtt: Duration::from_millis(100),
+            congestion: Congestion::default(),
+            initial_window: None,
             retry_above: 256,
             handshake_timeout: Duration::from_secs(10),
             max_connections: 100_000,
@@ -115,7 +122,8 @@ impl ServerConfig {
             .receive_window(self.receive_window.into())
             .send_window(self.send_window)
             .datagram_receive_buffer_size(Some(self.datagram_buffer))
-            .initial_rtt(self.initial_rtt);
+            .initial_rtt(self.initial_rtt)
+            .congestion_controller_factory(self.congestion.factory(self.initial_window));
         let tls = tls::server(self.certificate, self.sessions);
         let mut config = quinn::ServerConfig::new(Arc::new(tls), Arc::new(self.keys.retry()));
         config.transport_config(Arc::new(transport)).migration(true);

@@ -11,6 +11,7 @@
 //! A server is built of workers: current-thread runtimes that own a [`Listener`] each. What they must have in
 //! common ([`Keys`], [`SharedTicketStore`]) is handed to each by clone; nothing here is global.
 
+mod congestion;
 mod connection;
 mod connection_id;
 mod dial;
@@ -31,6 +32,7 @@ mod tls;
 mod websocket;
 mod webtransport;
 
+pub use congestion::{Congestion, UnknownCongestion};
 pub use connection::{Connection, EarlyData, Kind, Stats};
 pub use dial::{ClientConfig, DialError, Dialer};
 pub use endpoint::ServerConfig;
