@@ -20,7 +20,7 @@ use crate::{
     connection::Inner,
     handshake::{self, Counter, UnderWay},
     http3,
-    quic::{self, canonical},
+    quic::{self, Local, canonical},
     socket, tls,
     webtransport::Close,
 };
@@ -144,7 +144,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     quinn: quinn::Endpoint,
-    local: SocketAddr,
+    local: Local,
     buffers: Buffers,
     handshakes: Counter,
     retry_above: usize,
@@ -159,7 +159,7 @@ impl Endpoint {
     pub(crate) fn bind(config: ServerConfig) -> Result<Self, BindError> {
         let address = config.listen;
         let failed = |source| BindError::Udp { address, source };
-        let (socket, buffers) = socket::bind(address, config.socket_buffer).map_err(failed)?;
+        let (socket, buffers) = socket::bind(address, config.socket_buffer, None).map_err(failed)?;
         if buffers.receive < SMALL_BUFFER {
             tracing::warn!(
                 receive = buffers.receive,
@@ -172,7 +172,7 @@ impl Endpoint {
         let mut keyed = config.keys.endpoint();
         keyed.min_reset_interval(RESET_INTERVAL);
         Ok(Self {
-            local: socket.local_addr().map_err(failed)?,
+            local: Local::new(socket.local_addr().map_err(failed)?),
             buffers,
             handshakes: Counter::default(),
             retry_above: config.retry_above,
@@ -213,6 +213,7 @@ impl Endpoint {
                     under_way,
                     timeout: self.handshake_timeout,
                     site: self.site.clone(),
+                    local: self.local.clone(),
                 });
             }
         }
@@ -258,7 +259,7 @@ impl Endpoint {
     }
 
     pub(crate) fn local_address(&self) -> SocketAddr {
-        self.local
+        self.local.get()
     }
 
     pub(crate) fn buffers(&self) -> Buffers {
@@ -272,6 +273,7 @@ pub(crate) struct Incoming {
     under_way: UnderWay,
     timeout: Duration,
     site: Arc<http3::Site>,
+    local: Local,
 }
 
 impl Incoming {
@@ -296,6 +298,7 @@ impl Incoming {
             let connection =
                 timeout_at(deadline, connecting).await.map_err(|_| ConnectionError::TimedOut)??;
             drop(self.under_way);
+            let connection = quic::Connection::established(connection, self.local);
             return Ok(Inner::WebTransport(http3::serve(connection, self.site).await?));
         }
         let (connection, complete) = connecting.into_0rtt().unwrap_or_else(|_| {
@@ -304,7 +307,7 @@ impl Incoming {
         // Those that it has from before it was known what it speaks are all that it gets.
         connection.set_max_concurrent_uni_streams(0u32.into());
         let handshake = handshake::serve(connection.clone(), complete, self.under_way, deadline);
-        Ok(Inner::Quic(quic::Connection::new(connection, handshake)))
+        Ok(Inner::Quic(quic::Connection::new(connection, handshake, self.local)))
     }
 
     pub(crate) fn refuse(self) {

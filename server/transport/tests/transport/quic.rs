@@ -269,6 +269,17 @@ async fn a_connection_follows_its_client_to_another_socket() {
 }
 
 #[tokio::test]
+async fn a_client_knows_its_port_and_a_server_the_address_it_is_reached_at() {
+    let site = quic::site().await;
+    let pair = in_time(site.connect()).await;
+    assert_eq!(pair.server.local_address(), Some(site.address));
+    let port = || pair.client.local_address().unwrap().port();
+    assert_eq!(port(), pair.server.remote_address().port());
+    let moved = site.dialer.rebind().unwrap();
+    assert_eq!(port(), moved.port());
+}
+
+#[tokio::test]
 async fn each_side_has_its_congestion_control() {
     let config =
         ServerConfig { initial_window: Some(200_000), congestion: Congestion::NewReno, ..server_config() };
