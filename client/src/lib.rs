@@ -69,6 +69,8 @@ mod liveness;
 mod local_route;
 mod member;
 mod message;
+#[cfg(all(test, target_os = "linux"))]
+mod namespace;
 mod networks;
 mod online;
 mod outbox;
@@ -80,6 +82,8 @@ mod state;
 mod supervisor;
 mod trust;
 mod upgrade;
+#[cfg_attr(not(test), expect(dead_code, reason = "the state machine that acts on changes comes next"))]
+mod watch;
 
 pub use backoff::Backoff;
 pub use builder::{Builder, ConnectError};
