@@ -79,7 +79,7 @@ mod tests {
             from(&["10.0.0.1"]);
             ip("route change default dev lo src 10.0.0.2");
             from(&["10.0.0.2"]);
-            ip("address add 2001:db8:1::1/128 dev lo");
+            ip("address add 2001:db8:1::1/128 dev lo nodad");
             ip("-6 route add default dev lo");
             from(&["10.0.0.2", "2001:db8:1::1"]);
             ip("link set lo down");
