@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     Cause,
-    local_route::Route,
+    local_route::LocalRoute,
     watchdog::{Traffic, Verdict, Watchdog},
 };
 
@@ -52,7 +52,7 @@ pub(crate) struct Moment {
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     /// By this route.
-    Here(Route),
+    Here(LocalRoute),
     /// By none.
     Away { since: Instant },
     /// It does not matter, as in memory.
@@ -71,7 +71,7 @@ pub(crate) struct Continuity {
 
 impl Continuity {
     /// A connection that has just been made by this route; none if routes do not matter.
-    pub(crate) fn new(watchdog: Watchdog, route: Option<Route>, migrates: bool, now: Moment) -> Self {
+    pub(crate) fn new(watchdog: Watchdog, route: Option<LocalRoute>, migrates: bool, now: Moment) -> Self {
         let place = route.map_or(Place::Anywhere, Place::Here);
         Self { watchdog, place, migrates, last: now }
     }
@@ -123,7 +123,7 @@ impl Continuity {
     }
 
     /// Decides by the route that there is now. `told` says that the host knows of a change, even if the route looks the same.
-    pub(crate) fn routed(&mut self, now: Moment, route: Option<Route>, told: bool, rtt: Duration) -> Act {
+    pub(crate) fn routed(&mut self, now: Moment, route: Option<LocalRoute>, told: bool, rtt: Duration) -> Act {
         let away = match &self.place {
             Place::Anywhere if told => return self.change(now, rtt),
             Place::Anywhere => return Act::Rest,
@@ -168,15 +168,13 @@ impl Moment {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     const RTT: Duration = Duration::from_millis(20);
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    fn route(n: u8) -> Option<Route> {
-        Some(Route::from_local([IpAddr::from([10, n, 0, 2])]).unwrap())
+    fn route(n: u8) -> Option<LocalRoute> {
+        Some(LocalRoute::from_v4([10, n, 0, 2]))
     }
 
     /// A client on the first network.
@@ -198,11 +196,11 @@ mod tests {
             self.now.wall += time;
         }
 
-        fn on(&mut self, route: Option<Route>) -> Act {
+        fn on(&mut self, route: Option<LocalRoute>) -> Act {
             self.continuity.routed(self.now, route, false, RTT)
         }
 
-        fn told(&mut self, route: Option<Route>) -> Act {
+        fn told(&mut self, route: Option<LocalRoute>) -> Act {
             self.continuity.routed(self.now, route, true, RTT)
         }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use tokio::{select, sync::watch, time::sleep};
 
 use crate::{
-    local_route::{self, Route},
+    local_route::LocalRoute,
     watch::Watch,
 };
 
@@ -49,8 +49,8 @@ impl Network {
     }
 
     /// The route by which these addresses of the server would be reached now; `None` if by none.
-    pub(crate) fn route(&self, server: &[SocketAddr]) -> Option<Route> {
-        if self.hints.borrow().online { local_route::route(server) } else { None }
+    pub(crate) fn route(&self, server: &[SocketAddr]) -> Option<LocalRoute> {
+        if self.hints.borrow().online { LocalRoute::to(server) } else { None }
     }
 
     /// Waits until there is a route to one of these addresses. Cancel-safe.

@@ -1,4 +1,4 @@
-//! Changes of a real network are noticed, each within 100 ms.
+//! Changes of a real network are noticed.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -13,45 +13,76 @@ use tokio::{sync::watch, time::timeout};
 use super::*;
 use crate::namespace::{in_a_namespace, ip};
 
-/// Makes a change, of which a new watch must hear within 100 ms.
-async fn is_noticed(change: &str) {
+/// What must be noticed; in the end all is as before.
+const CHANGES: [&str; 19] = [
+    "address add 10.0.0.1/32 dev lo",
+    "address add 10.0.0.2/32 dev lo",
+    "address del 10.0.0.1/32 dev lo",
+    // Without detection of duplicates: until it is over the kernel does not use the address, nor tell of it.
+    "address add 2001:db8::1/128 dev lo nodad",
+    "address del 2001:db8::1/128 dev lo",
+    "route add 192.0.2.0/24 dev lo",
+    "route change 192.0.2.0/24 dev lo src 10.0.0.2",
+    "route del 192.0.2.0/24",
+    "address del 10.0.0.2/32 dev lo",
+    "-6 route add 2001:db8:1::/48 dev lo",
+    "-6 route del 2001:db8:1::/48",
+    "rule add to 192.0.2.0/24 table 100",
+    "rule del to 192.0.2.0/24 table 100",
+    "-6 rule add to 2001:db8:1::/48 table 100",
+    "-6 rule del to 2001:db8:1::/48 table 100",
+    "link set lo down",
+    "link set lo up",
+    "link add one type veth peer two",
+    "link del one",
+];
+
+/// How late the news may be, with the time that the command takes.
+const BAR: Duration = Duration::from_millis(100);
+
+/// A machine that has other things to do may miss it once or twice.
+const TRIES: usize = 3;
+
+/// Long enough for any machine: what is not heard by then is never heard.
+const NEVER: Duration = Duration::from_secs(10);
+
+#[test]
+fn changes_of_addresses_routes_rules_and_links_are_noticed_in_time() {
+    in_a_namespace(async || {
+        let mut best = [Duration::MAX; CHANGES.len()];
+        for _ in 0..TRIES {
+            for (change, best) in CHANGES.iter().zip(&mut best) {
+                *best = news_of(change).await.min(*best);
+            }
+            if best.iter().all(|best| *best <= BAR) {
+                break;
+            }
+        }
+        for (change, best) in CHANGES.iter().zip(best) {
+            println!("{:4} ms: ip {change}", best.as_millis());
+            assert!(best <= BAR, "ip {change}: the news took {best:?}");
+        }
+    });
+}
+
+/// Makes a change, and waits until a new watch, which knows nothing of those before, hears of it.
+async fn news_of(change: &str) -> Duration {
     let mut watch = Watch::try_start().unwrap();
     let before = Instant::now();
     ip(change);
-    let heard = timeout(Duration::from_millis(100), watch.changed()).await;
-    assert!(heard.is_ok(), "nothing was heard of: ip {change}");
-    println!("{:4} ms from before the command to the news of: ip {change}", before.elapsed().as_millis());
-}
-
-#[test]
-fn changes_of_addresses_routes_and_links_are_noticed() {
-    in_a_namespace(async || {
-        is_noticed("address add 10.0.0.1/32 dev lo").await;
-        is_noticed("address add 10.0.0.2/32 dev lo").await;
-        is_noticed("address del 10.0.0.1/32 dev lo").await;
-        is_noticed("address add 2001:db8::1/128 dev lo").await;
-        is_noticed("address del 2001:db8::1/128 dev lo").await;
-        is_noticed("route add 192.0.2.0/24 dev lo").await;
-        is_noticed("route change 192.0.2.0/24 dev lo src 10.0.0.2").await;
-        is_noticed("route del 192.0.2.0/24").await;
-        is_noticed("-6 route add 2001:db8:1::/48 dev lo").await;
-        is_noticed("-6 route del 2001:db8:1::/48").await;
-        is_noticed("rule add to 192.0.2.0/24 table 100").await;
-        is_noticed("-6 rule add to 2001:db8:1::/48 table 100").await;
-        is_noticed("link set lo down").await;
-        is_noticed("link set lo up").await;
-        is_noticed("link add one type veth peer two").await;
-        is_noticed("link del one").await;
-    });
+    assert!(timeout(NEVER, watch.changed()).await.is_ok(), "nothing was heard of: ip {change}");
+    before.elapsed()
 }
 
 #[test]
 fn without_a_change_nothing_is_heard() {
     in_a_namespace(async || {
-        let mut watch = Watch::try_start().unwrap();
+        let socket = system::open().unwrap();
         ip("address show");
         ip("route show");
-        assert!(timeout(Duration::from_millis(100), watch.changed()).await.is_err());
+        assert_eq!(system::take(&socket), Ok(false));
+        ip("address add 10.0.0.1/32 dev lo");
+        assert_eq!(system::take(&socket), Ok(true));
     });
 }
 
@@ -63,7 +94,7 @@ fn all_watches_share_one_watcher_which_ends_with_them() {
         assert_eq!(shared(), 100);
         ip("address add 10.0.0.1/32 dev lo");
         for watch in &mut watches {
-            timeout(Duration::from_millis(100), watch.changed()).await.unwrap();
+            timeout(NEVER, watch.changed()).await.unwrap();
         }
         let late = Watch::try_start().unwrap();
         assert!(
@@ -86,7 +117,7 @@ fn a_watch_outlives_the_runtime_in_which_it_was_started() {
         });
         let mut watch = other.join().unwrap();
         ip("address add 10.0.0.1/32 dev lo");
-        timeout(Duration::from_millis(100), watch.changed()).await.unwrap();
+        timeout(NEVER, watch.changed()).await.unwrap();
     });
 }
 
@@ -101,9 +132,9 @@ fn more_changes_than_fit_are_a_change_and_the_watch_goes_on() {
         let (changes, mut heard) = watch::channel(());
         let (stop, stopped) = UnixStream::pair().unwrap();
         let thread = thread::spawn(move || system::listen(&socket, &stopped, &changes));
-        timeout(Duration::from_millis(100), heard.changed()).await.unwrap().unwrap();
+        timeout(NEVER, heard.changed()).await.unwrap().unwrap();
         ip("address del 10.0.0.1/32 dev lo");
-        timeout(Duration::from_millis(100), heard.changed()).await.unwrap().unwrap();
+        timeout(NEVER, heard.changed()).await.unwrap().unwrap();
         drop(stop);
         assert_eq!(thread.join().unwrap(), Ok(()));
     });

@@ -92,7 +92,7 @@ pub(super) fn listen(socket: &OwnedFd, stopped: &UnixStream, changes: &Sender<()
 }
 
 /// Takes a message unread, if one is there.
-fn take(socket: &OwnedFd) -> Result<bool, Errno> {
+pub(super) fn take(socket: &OwnedFd) -> Result<bool, Errno> {
     match recv(socket, &mut [0; 16], RecvFlags::DONTWAIT) {
         // Messages were dropped for want of room, which the kernel says once, and goes on.
         Ok(_) | Err(Errno::NOBUFS) => Ok(true),
