@@ -13,7 +13,7 @@ use crate::{
     local_route,
     networks::{Name, Quic},
     race::{Failure, Winner, race},
-    reach::reach,
+    reach::{Target, reach},
     route::{Route, Way},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Reached {
     pub(crate) candidate: Candidate,
-    /// The first choice, if another way was faster.
+    /// The first choice, if another way was faster, or only a detour led there.
     pub(crate) rather: Option<Way>,
     /// The server's addresses.
     pub(crate) addresses: Vec<SocketAddr>,
@@ -35,6 +35,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) to: &'a Address,
     /// How many attempts before this one have failed.
     pub(crate) failures: u32,
+    /// Whether the device's other networks are tried too.
+    pub(crate) detours: bool,
     /// When to give up.
     pub(crate) deadline: Instant,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Connects by the first way that answers.
     pub(crate) async fn run(self) -> Result<Reached, Ending> {
-        let Self { dial, greeter, to, failures, deadline } = self;
+        let Self { dial, greeter, to, failures, detours, deadline } = self;
         let Route { first, fallback } = dial.route(to).map_err(|error| Ending::Lost(error.to_string()))?;
         let resolved = timeout_at(deadline, dial.resolve(to, failures > 0)).await;
         let addresses = resolved.unwrap_or_else(|_| {
@@ -52,11 +54,15 @@ impl Attempt<'_> {
         let known = network.as_ref().and_then(|network| dial.networks().recall(network, now()));
         // Where QUIC is not known to fail, the server's answer is not waited for: it hears all at once.
         let early = (known != Some(Quic::Blocked)).then_some(greeter);
-        let by_first = in_time(deadline, reach(dial, to, first, &addresses, early));
+        let target = Target { dial, to, addresses: &addresses, detours };
+        let by_first = in_time(deadline, reach(target, first, early));
         let Some(second) = fallback else {
             let candidate = by_first.await?;
-            remember(dial, network, first.is_udp().then_some(Quic::Works));
-            return Ok(Reached { candidate, rather: None, addresses });
+            let rather = candidate.detour.map(|_| first);
+            if rather.is_none() {
+                remember(dial, network, first.is_udp().then_some(Quic::Works));
+            }
+            return Ok(Reached { candidate, rather, addresses });
         };
         let head_start = if known == Some(Quic::Blocked) { Duration::ZERO } else { dial.head_start() };
         let by_first = async {
@@ -69,12 +75,16 @@ impl Attempt<'_> {
             } else {
                 tracing::debug!("no answer over {first} so far: trying {second} as well");
             }
-            let result = in_time(deadline, reach(dial, to, second, &addresses, None)).await;
+            let result = in_time(deadline, reach(target, second, None)).await;
             result
                 .map_err(Ending::on_the_way_out)
                 .inspect_err(|ending| tracing::debug!("{second}: {}", ending.problem()))
         };
         let (candidate, rather) = match race(by_first, by_second, head_start, Ending::is_an_answer).await {
+            // What works through another interface says nothing of the network that the system prefers.
+            Ok(Winner::First(candidate) | Winner::Second(candidate)) if candidate.detour.is_some() => {
+                (candidate, Some(first))
+            }
             Ok(Winner::First(candidate)) => {
                 remember(dial, network, Some(Quic::Works));
                 (candidate, None)

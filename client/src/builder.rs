@@ -29,6 +29,7 @@ pub struct Builder {
     pub(crate) token: Option<String>,
     pub(crate) backoff: Backoff,
     pub(crate) only: Option<Transport>,
+    pub(crate) any_network: bool,
     pub(crate) head_start: Duration,
     pub(crate) retry_quic: Duration,
     pub(crate) dialer: Option<Arc<Dialer>>,
@@ -83,6 +84,7 @@ impl Builder {
             token: None,
             backoff: Backoff::default(),
             only: None,
+            any_network: false,
             head_start: HEAD_START,
             retry_quic: Duration::from_secs(60),
             dialer: None,
@@ -144,6 +146,13 @@ impl Builder {
         Route::of(self.address.scheme, Some(transport))?;
         self.only = Some(transport);
         Ok(self)
+    }
+
+    /// Whether the other networks of this device are tried too when nothing comes by the one that the system prefers, as when
+    /// Wi-Fi is still there but leads nowhere. Not unless set: they may cost money, and a VPN would be passed by.
+    pub fn any_network(mut self, any: bool) -> Self {
+        self.any_network = any;
+        self
     }
 
     /// How long QUIC is tried alone before WebSocket is tried beside it; 500 ms unless set. On a network where QUIC got

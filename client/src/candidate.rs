@@ -1,11 +1,14 @@
 //! A connection that is yet to become the one in use.
 
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use dunlin_proto::Code;
 use dunlin_transport::{Connection, Dialer};
 
-use crate::{control::Control, pulse::Pulse};
+use crate::{control::Control, local_route, pulse::Pulse};
 
 /// A connection that was dialled. Unless it is [taken into use](Self::into_use), dropping it lets go of it.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Candidate {
     /// What it was dialled with, and moves with.
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) pulse: Pulse,
+    /// This device's address, if it goes through another interface than the one that the system prefers.
+    pub(crate) detour: Option<IpAddr>,
     /// Its control stream, if `Hello` has been sent.
     pub(crate) control: Option<Control>,
     is_used: bool,
@@ -21,7 +26,13 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     pub(crate) fn new(connection: Connection, dialer: Arc<Dialer>) -> Self {
-        Self { connection, dialer, pulse: Pulse::new(), control: None, is_used: false }
+        Self { connection, dialer, pulse: Pulse::new(), detour: None, control: None, is_used: false }
+    }
+
+    /// This device's address, as far as it is known.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        let local = local_route::address(&self.connection)?;
+        Some(self.detour.map_or(local, |ip| SocketAddr::new(ip, local.port())))
     }
 
     /// It stays open from now on.

@@ -123,12 +123,17 @@ impl Continuity {
     }
 
     /// Decides by the route that there is now. `told` says that the host knows of a change, even if the route looks the same.
-    pub(crate) fn routed(&mut self, now: Moment, route: Option<LocalRoute>, told: bool, rtt: Duration) -> Act {
+    pub(crate) fn routed(
+        &mut self,
+        now: Moment,
+        route: Option<LocalRoute>,
+        told: bool,
+        rtt: Duration,
+    ) -> Act {
         let away = match &self.place {
-            Place::Anywhere if told => return self.change(now, rtt),
-            Place::Anywhere => return Act::Rest,
+            Place::Anywhere if !told => return Act::Rest,
             Place::Here(here) if !told && route.as_ref() == Some(here) => return Act::Rest,
-            Place::Here(_) => Duration::ZERO,
+            Place::Anywhere | Place::Here(_) => Duration::ZERO,
             Place::Away { since } => now.at.saturating_duration_since(*since),
         };
         match route {
@@ -329,5 +334,6 @@ mod tests {
         let mut continuity = Continuity::new(watchdog, None, false, now);
         assert_eq!(continuity.routed(now, None, false, RTT), Act::Rest);
         assert!(!continuity.is_away());
+        assert_eq!(continuity.routed(now, None, true, RTT), Act::Hold);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dunlin_certs::{Fingerprint, local};
-use dunlin_transport::{ClientConfig, Dialer};
+use dunlin_transport::{ClientConfig, Dialer, Interface};
 
 use crate::{
     Builder,
@@ -95,6 +95,22 @@ impl Dial {
         }
     }
 
+    /// What connects by one way through one interface, whatever the system prefers; it moves with the system's choice.
+    pub(crate) fn dialer_through(
+        &self,
+        to: &Address,
+        way: Way,
+        interface: &Interface,
+    ) -> Result<Arc<Dialer>, Ending> {
+        let config = self.dialers.config(&self.settings, to)?;
+        let through =
+            open(way, ClientConfig { interface: (!way.is_udp()).then(|| interface.clone()), ..config })?;
+        if way.is_udp() {
+            through.rebind_to(interface).map_err(|error| Ending::Lost(error.to_string()))?;
+        }
+        Ok(Arc::new(through))
+    }
+
     /// Remembers the addresses of a server, and the one at which it has answered.
     pub(crate) fn answered(&mut self, to: &Address, addresses: Vec<SocketAddr>, at: SocketAddr) {
         if *to == self.settings.address {
@@ -130,19 +146,30 @@ impl Dialers {
     /// The dialer in use, or a new one if a local server has announced another certificate. An announcement that is
     /// gone, as while the server restarts, changes nothing: what it said is still true.
     fn get(&self, settings: &Builder, to: &Address, way: Way) -> Result<Arc<Dialer>, Ending> {
-        let looks = settings.trust == Trust::Auto && to.is_loopback();
-        let announced = looks.then(|| local::find(to.port)).flatten();
-        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = match &mut *ready {
-            Some(ready) if announced.is_none() || announced == ready.local => ready,
-            outdated => outdated.insert(Ready::new(settings, announced)?),
-        };
+        let mut ready = self.ready(settings, to)?;
+        let ready = ready.as_mut().expect("it was just made ready");
         if let Some((_, dialer)) = ready.open.iter().find(|(open, _)| *open == way) {
             return Ok(dialer.clone());
         }
         let dialer = Arc::new(open(way, ready.config.clone())?);
         ready.open.push((way, dialer.clone()));
         Ok(dialer)
+    }
+
+    /// How to dial now.
+    fn config(&self, settings: &Builder, to: &Address) -> Result<ClientConfig, Ending> {
+        let ready = self.ready(settings, to)?;
+        Ok(ready.as_ref().expect("it was just made ready").config.clone())
+    }
+
+    fn ready(&self, settings: &Builder, to: &Address) -> Result<MutexGuard<'_, Option<Ready>>, Ending> {
+        let looks = settings.trust == Trust::Auto && to.is_loopback();
+        let announced = looks.then(|| local::find(to.port)).flatten();
+        let mut ready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ready.as_ref().is_some_and(|ready| announced.is_none() || announced == ready.local) {
+            *ready = Some(Ready::new(settings, announced)?);
+        }
+        Ok(ready)
     }
 }
 

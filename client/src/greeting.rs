@@ -18,7 +18,6 @@ use crate::{
     ending::Ending,
     info::Connections,
     link::{Link, Live, Session},
-    local_route,
     pulse::Pulse,
     rollcall::RollCall,
 };
@@ -129,6 +128,7 @@ impl Greeter {
             }
         };
         let welcome = control.welcome().await?;
+        let local = candidate.local();
         let (connection, dialer, pulse) = candidate.into_use();
         pulse.beat();
         if self.asked > 1 {
@@ -146,7 +146,6 @@ impl Greeter {
         let session = Session { welcome, handshake: dialled.elapsed(), connections: self.connections };
         let session = Arc::new(session);
         self.publish(&connection, &pulse, Some(session.clone()));
-        let local = local_route::address(&connection);
         self.roll.welcomed(transport, local);
         let generation = self.generation;
         Ok(Greeted { connection, dialer, pulse, control, session, generation, asked: 0, local })

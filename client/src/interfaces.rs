@@ -23,9 +23,9 @@ pub(crate) fn usable() -> io::Result<Vec<Usable>> {
 }
 
 impl Usable {
-    /// Whether it has an address of the family of this one, without which it cannot lead there.
-    pub(crate) fn speaks(&self, to: IpAddr) -> bool {
-        self.addresses.iter().any(|address| address.is_ipv4() == to.is_ipv4())
+    /// Its address of the family of this one, without which it cannot lead there.
+    pub(crate) fn address_like(&self, to: IpAddr) -> Option<IpAddr> {
+        self.addresses.iter().find(|address| address.is_ipv4() == to.is_ipv4()).copied()
     }
 
     /// Whether the system would take it anyway.
@@ -97,7 +97,7 @@ mod tests {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         assert_eq!(usable[0].addresses, [address("10.0.1.1"), address("2001:db8::1")]);
         let v6 = address("2001:db8::9");
-        assert!(usable[0].speaks(v6) && !usable[1].speaks(v6));
+        assert_eq!([&usable[0], &usable[1]].map(|each| each.address_like(v6).is_some()), [true, false]);
     }
 
     #[cfg(target_os = "linux")]

@@ -66,7 +66,6 @@ mod frames;
 mod greeting;
 mod inbox;
 mod info;
-#[cfg_attr(not(test), expect(dead_code, reason = "the state machine that acts on changes comes next"))]
 mod interfaces;
 mod link;
 mod local_route;

@@ -4,10 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{select, sync::watch, time::sleep};
 
-use crate::{
-    local_route::LocalRoute,
-    watch::Watch,
-};
+use crate::{local_route::LocalRoute, watch::Watch};
 
 /// How often to look for a network where nothing tells of one.
 const POLL: Duration = Duration::from_millis(500);

@@ -146,7 +146,7 @@ impl Supervisor {
             let attempt = select! {
                 biased;
                 done = told_to_close(commands) => return (Closed::by_us(), done),
-                attempt = self.attempt_here(outage.failures, network) => attempt,
+                attempt = self.attempt_here(outage.failures, outage.failures > 0, network) => attempt,
             };
             let ending = match attempt {
                 Ok(connected) => {
@@ -214,21 +214,28 @@ impl Supervisor {
     }
 
     /// One attempt, unless the network changes under it.
-    async fn attempt_here(&mut self, failures: u32, network: &mut Network) -> Result<Connected, Ending> {
+    async fn attempt_here(
+        &mut self,
+        failures: u32,
+        in_doubt: bool,
+        network: &mut Network,
+    ) -> Result<Connected, Ending> {
         let known = self.dial.known().to_vec();
         select! {
             // Boxed, as the next: large, rare, and held in the client's task otherwise.
-            attempt = Box::pin(self.attempt(failures)) => attempt,
+            attempt = Box::pin(self.attempt(failures, in_doubt)) => attempt,
             () = network.moved(&known) => Err(Ending::Offline),
         }
     }
 
-    /// Dials, and goes as far as the server's welcome.
-    async fn attempt(&mut self, failures: u32) -> Result<Connected, Ending> {
+    /// Dials, and goes as far as the server's welcome. `in_doubt` says that the network that the system prefers may be dead.
+    async fn attempt(&mut self, failures: u32, in_doubt: bool) -> Result<Connected, Ending> {
         let start = Instant::now();
         let deadline = start + patience(failures);
         let to = self.elsewhere.take().unwrap_or_else(|| self.settings.address.clone());
-        let attempt = Attempt { dial: &self.dial, greeter: &mut self.greeter, to: &to, failures, deadline };
+        let Self { dial, greeter, settings, .. } = self;
+        let detours = in_doubt && settings.any_network;
+        let attempt = Attempt { dial, greeter, to: &to, failures, detours, deadline };
         let Reached { candidate, rather, addresses } = attempt.run().await?;
         let greet = self.greeter.greet(candidate, start, Joins::WithHello);
         let greeted = timeout_at(deadline, greet).await;

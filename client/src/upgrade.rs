@@ -6,8 +6,15 @@ use rand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    address::Address, attempt, backoff, candidate::Candidate, dial::Dial, ending::Ending, local_route,
-    networks::Quic, reach::reach, route::Way,
+    address::Address,
+    attempt, backoff,
+    candidate::Candidate,
+    dial::Dial,
+    ending::Ending,
+    local_route,
+    networks::Quic,
+    reach::{Target, reach},
+    route::Way,
 };
 
 /// How long one attempt may take. Nobody waits for it.
@@ -69,7 +76,8 @@ impl Upgrade {
     async fn reach(&self) -> Result<Candidate, Ending> {
         let Self { dial, to, way } = self;
         let addresses = dial.resolve(to, false).await?;
-        let candidate = reach(dial, to, *way, &addresses, None).await?;
+        let target = Target { dial, to, addresses: &addresses, detours: false };
+        let candidate = reach(target, *way, None).await?;
         attempt::remember(dial, local_route::network(&addresses), Some(Quic::Works));
         Ok(candidate)
     }

@@ -57,7 +57,7 @@ impl Supervisor {
         let mut sign = Sign::None;
         loop {
             let result = {
-                let mut attempt = pin!(self.attempt_here(0, network));
+                let mut attempt = pin!(self.attempt_here(0, true, network));
                 loop {
                     select! {
                         biased;

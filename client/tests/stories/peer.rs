@@ -121,6 +121,19 @@ impl Peer {
         control::FromClient::decode(&self.control.read().await.expect("a frame")).unwrap()
     }
 
+    /// Answers pings until the connection ends.
+    pub(crate) async fn answer_pings(&mut self) {
+        while let Some(frame) = self.control.read().await {
+            match control::FromClient::decode(&frame).unwrap() {
+                control::FromClient::Ping { n } => {
+                    // The client may have gone meanwhile.
+                    let _ = self.control.send.write(control::FromServer::Pong { n }.encode()).await;
+                }
+                other => panic!("{other:?} instead of a ping"),
+            }
+        }
+    }
+
     /// The next channel stream, with its join.
     pub(crate) async fn joining(&self) -> Member {
         let mut stream = Stream::accept(&self.connection).await;
@@ -209,7 +222,7 @@ impl Stream {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
                 return Some(frame);
             }
-            self.decoder.push(self.recv.read(1024).await.unwrap()?);
+            self.decoder.push(self.recv.read(1024).await.ok()??);
         }
     }
 }

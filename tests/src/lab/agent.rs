@@ -127,6 +127,7 @@ impl Agent {
         let builder = Client::builder(&self.settings.url)?
             .trust(Trust::CaFile(self.settings.ca.clone()))
             .keep_alive(Duration::from_millis(self.settings.keep_alive))
+            .any_network(true)
             .agent("dunlin-lab");
         let client = builder.open();
         tokio::spawn(watch_states(client.clone(), self.number, self.trace.clone()));
