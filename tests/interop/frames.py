@@ -141,6 +141,7 @@ class Joined(NamedTuple):
     start: int
     applied: int
     reply: bytes | None = None
+    head: int | None = None
 
 
 class Push(NamedTuple):

@@ -187,6 +187,7 @@ async fn a_position_is_recovered_from(over: Over) {
     let (back, _cb, _) = session(&server, control::Hello { client: [8; 16], ..hello() }).await;
     let (mut stream, joined) = joined(&back, since("room", Position::new(start.epoch, 2))).await;
     assert_eq!((joined.start, joined.position), (Start::Recovered, Position::new(start.epoch, 2)));
+    assert_eq!(joined.head, Some(5), "what is recovered ends here");
     for n in 3..=5_u64 {
         assert_eq!(event(&mut stream).await, (n, n.to_string().into_bytes()));
     }

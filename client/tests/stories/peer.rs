@@ -142,7 +142,8 @@ impl Peer {
 impl Member {
     pub(crate) async fn accept(&mut self, start: Start, position: Position) {
         let reply = Bytes::from_static(b"hi");
-        self.say(channel::FromServer::Joined(Joined { position, start, applied: 0, reply })).await;
+        self.say(channel::FromServer::Joined(Joined { position, start, applied: 0, reply, head: None }))
+            .await;
     }
 
     /// Sends a frame down the channel.

@@ -92,7 +92,7 @@ const CONTROL = {
 /** The frames that a server sends on a channel's stream: their fields in order. */
 const CHANNEL = {
   [Kind.REFUSED]: REFUSAL,
-  [Kind.JOINED]: { position, start, applied: uint, reply: optional(binary) },
+  [Kind.JOINED]: { position, start, applied: uint, reply: optional(binary), head: optional(uint) },
   [Kind.REPLY]: { reference: uint, code: uint32, payload: optional(binary) },
   [Kind.EVENT]: { offset: uint, at: uint, event: name, payload: binary, key: optional(text) },
   [Kind.GAP]: { from: uint, to: uint },

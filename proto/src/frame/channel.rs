@@ -93,6 +93,8 @@ pub struct Joined {
     pub applied: u64,
     /// The channel's answer to the join.
     pub reply: Bytes,
+    /// The newest event in the log when the join was answered, in the epoch of `position`; `None` if the server does not tell.
+    pub head: Option<u64>,
 }
 
 /// One event of the topic's log.
@@ -239,6 +241,7 @@ impl FromServer {
                 start: Start::from_wire(r.uint("start")?)?,
                 applied: r.uint("applied")?,
                 reply: r.optional(|r| r.binary("reply"))?.unwrap_or_default(),
+                head: r.optional(|r| r.uint("head"))?,
             }),
             kind::REFUSED => Self::Refused(r.refusal()?),
             kind::EVENT => Self::Event(Event {
@@ -266,11 +269,12 @@ impl FromServer {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         match self {
-            Self::Joined(joined) => frame(kind::JOINED, 4, joined.reply.len(), |w| {
+            Self::Joined(joined) => frame(kind::JOINED, 5, joined.reply.len(), |w| {
                 w.position(joined.position)
                     .uint(joined.start as u64)
                     .uint(joined.applied)
-                    .binary(&joined.reply);
+                    .binary(&joined.reply)
+                    .optional_uint(joined.head);
             }),
             Self::Refused(refusal) => frame(kind::REFUSED, 3, refusal.message.len(), |w| {
                 w.refusal(refusal);

@@ -136,12 +136,15 @@ pub(crate) fn channel_from_server() -> impl Strategy<Value = channel::FromServer
     use channel::FromServer as F;
     let start = prop::sample::select(vec![Start::Live, Start::Recovered, Start::Lost]);
     prop_oneof![
-        (place(), start, number(), data()).prop_map(|(position, start, applied, reply)| F::Joined(Joined {
-            position,
-            start,
-            applied,
-            reply
-        })),
+        (place(), start, number(), data(), option::of(number())).prop_map(
+            |(position, start, applied, reply, head)| F::Joined(Joined {
+                position,
+                start,
+                applied,
+                reply,
+                head
+            })
+        ),
         refusal().prop_map(F::Refused),
         (number(), number(), name(128), data(), option::of(name(128))).prop_map(
             |(offset, at, event, payload, key)| F::Event(Event { offset, at, event, payload, key })

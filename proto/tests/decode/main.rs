@@ -116,9 +116,18 @@ fn optional_fields_have_defaults() {
     for bytes in [&b"\x92\x10\xa1a"[..], b"\x95\x10\xa1a\xc0\xc0\xc0", b"\x96\x10\xa1a\xc0\xc0\xc0\xc0"] {
         assert_eq!(channel::FromClient::decode(&Bytes::copy_from_slice(bytes)), join);
     }
-    let joined =
-        Joined { position: Position::new(1, 2), start: Start::Live, applied: 3, reply: Bytes::new() };
-    for bytes in [&b"\x94\x11\x92\x01\x02\x00\x03"[..], b"\x95\x11\x92\x01\x02\x00\x03\xc0"] {
+    let joined = Joined {
+        position: Position::new(1, 2),
+        start: Start::Live,
+        applied: 3,
+        reply: Bytes::new(),
+        head: None,
+    };
+    for bytes in [
+        &b"\x94\x11\x92\x01\x02\x00\x03"[..],
+        b"\x95\x11\x92\x01\x02\x00\x03\xc0",
+        b"\x96\x11\x92\x01\x02\x00\x03\xc0\xc0",
+    ] {
         let decoded = channel::FromServer::decode(&Bytes::copy_from_slice(bytes));
         assert_eq!(decoded, Ok(channel::FromServer::Joined(joined.clone())));
     }

@@ -56,8 +56,13 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         agent: "dunlin-server/0.1.0".into(),
     };
     let join = Join::new("room:42".parse().expect("a legal name"));
-    let joined =
-        Joined { position: Position::new(epoch, 41), start: Start::Live, applied: 0, reply: Bytes::new() };
+    let joined = Joined {
+        position: Position::new(epoch, 41),
+        start: Start::Live,
+        applied: 0,
+        reply: Bytes::new(),
+        head: Some(41),
+    };
     let say = Bytes::from_static(b"\xa5hello");
     let cursor = Bytes::from_static(b"\x92\x03\x0e");
     let landed = Bytes::from_static(b"\x82\xa5epoch\xcf\x00\x00\x4a\x90\xbe\x58\x7d\xe6\xa6offset\x2a");
@@ -138,6 +143,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
                     start: Start::Recovered,
                     applied: 3,
                     reply: Bytes::from_static(b"\x81\xa4motd\xa2hi"),
+                    head: Some(44),
                     ..joined
                 }),
             ),

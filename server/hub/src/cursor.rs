@@ -76,20 +76,22 @@ pub struct Cursor {
     position: Position,
     order: Order,
     outcome: Outcome,
+    /// The newest position when it began.
+    head: Position,
 }
 
 impl Cursor {
     /// Registers a reader. `log` is the topic's, locked while `position` is found and until the reader counts.
     pub(crate) fn new(
         topic: Arc<topic::Shared>,
-        _log: &crate::log::Log,
+        log: &crate::log::Log,
         position: Position,
         order: Order,
         outcome: Outcome,
     ) -> Self {
         topic.bell.enter();
         topic.counters.readers.fetch_add(1, Relaxed);
-        Self { topic, position, order, outcome }
+        Self { topic, position, order, outcome, head: log.tail() }
     }
 
     /// Where it stands: everything up to here was read, or named in a gap.
@@ -102,6 +104,12 @@ impl Cursor {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// The log's newest position when the subscription began: what comes up to here was there before.
+    #[must_use]
+    pub fn head(&self) -> Position {
+        self.head
     }
 
     /// Keeps the topic in being for whoever comes back to it later, as long as the hold lives.

@@ -226,7 +226,13 @@ impl<C: Channel> Membership<C> {
             Outcome::Lost => Start::Lost,
             _ => Start::Recovered,
         };
-        let joined = Joined { position: cursor.position(), start, applied: applied.last(), reply };
+        let joined = Joined {
+            position: cursor.position(),
+            start,
+            applied: applied.last(),
+            reply,
+            head: Some(cursor.head().offset),
+        };
         self.context.tally.joined(start);
         let (outbox, frames) = mpsc::channel(OUTBOX);
         outbox.try_send(FromServer::Joined(joined).encode()).expect("the outbox is new and has room");

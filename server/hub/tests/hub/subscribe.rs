@@ -17,6 +17,7 @@ async fn from_now_from_a_position_and_from_the_oldest() {
         [Outcome::Live, Outcome::Recovered, Outcome::Live]
     );
     publish(&hub, &room, 1).await;
+    assert_eq!([now.head(), after.head(), oldest.head()], [tail; 3], "what came later is none of it");
     assert_eq!((offsets(&mut now), offsets(&mut after)), (vec![6], vec![4, 5, 6]));
     assert_eq!(offsets(&mut oldest), [3, 4, 5, 6], "the window of live readers is longer than the history");
 }
