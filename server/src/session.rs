@@ -1,8 +1,11 @@
 //! Sessions: who is connected, over which connection, with which channels.
 
 pub(crate) mod connection;
+mod generation;
 mod handshake;
 pub(crate) mod registry;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     channel::{
@@ -21,10 +24,11 @@ use dunlin_proto::{
     frame::control::{ClientId, Hello},
 };
 use dunlin_transport::{Connection, Kind};
+pub(crate) use generation::Generation;
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -51,19 +55,20 @@ pub(crate) struct Session {
     /// Name and version of the client library.
     pub(crate) agent: Box<str>,
     client: ClientId,
-    place: Mutex<Place>,
-    channels: Mutex<HashMap<Topic, mpsc::Sender<Attach>>>,
+    state: Mutex<State>,
 }
 
-/// Where the session's client is.
-struct Place {
+/// Where the session's client is, and its memberships: under one lock, so that a stream goes to its membership either
+/// before the session moves to another connection, or not at all.
+struct State {
     at: At,
-    /// How often the session was resumed. Tells an old connection's end from the present one's.
-    generation: u64,
+    /// The connection that it is on, or was on last.
+    generation: Generation,
     /// When the client connected last.
     connected: Instant,
     /// What it may see of the server's own figures.
     access: Access,
+    channels: HashMap<Topic, mpsc::Sender<Attach>>,
 }
 
 enum At {
@@ -97,10 +102,15 @@ const MAILBOX: usize = 4;
 
 impl Session {
     fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, connection: Connection, access: Access) -> Self {
-        let at = At::Connection(connection);
-        let place = Mutex::new(Place { at, generation: 0, connected: Instant::now(), access });
+        let state = State {
+            at: At::Connection(connection),
+            generation: Generation::first(),
+            connected: Instant::now(),
+            access,
+            channels: HashMap::new(),
+        };
         let (agent, client) = (hello.agent.as_str().into(), hello.client);
-        Self { name, ticket, agent, client, place, channels: Mutex::default() }
+        Self { name, ticket, agent, client, state: Mutex::new(state) }
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
@@ -112,7 +122,11 @@ impl Session {
 
     /// Gives back what cannot be attached, and why.
     fn route(&self, shared: &Shared, attach: Attach) -> Option<(Attach, Refusal)> {
-        let mut channels = self.channels.lock().expect(UNPOISONED);
+        let mut state = self.state();
+        let State { channels, access, .. } = &mut *state;
+        if !attach.generation.is_present() {
+            return Some((attach, Refusal::new(Code::SESSION_MOVED)));
+        }
         let attach = match channels.get(&attach.join.topic) {
             Some(mailbox) => match mailbox.try_send(attach) {
                 Ok(()) => return None,
@@ -136,7 +150,7 @@ impl Session {
             topic: topic.clone(),
             session: self.name.clone(),
             client: self.client,
-            access: self.place.lock().expect(UNPOISONED).access,
+            access: *access,
             tally: shared.tally.clone(),
         };
         let bounds = &shared.bounds;
@@ -149,52 +163,57 @@ impl Session {
 
     /// How many memberships there are.
     pub(crate) fn channels(&self) -> usize {
-        self.channels.lock().expect(UNPOISONED).values().filter(|mailbox| !mailbox.is_closed()).count()
+        self.state().channels.values().filter(|mailbox| !mailbox.is_closed()).count()
     }
 
     /// Ends every membership.
     fn end(&self) {
-        self.channels.lock().expect(UNPOISONED).clear();
+        self.state().channels.clear();
     }
 
-    /// Moves the session to a new connection and cuts off the one it was on. Returns the new generation.
-    fn connect(&self, connection: Connection, access: Access) -> u64 {
-        let mut place = self.place.lock().expect(UNPOISONED);
-        if let At::Connection(old) = &place.at {
+    /// Moves the session to a new connection and cuts off the one it was on.
+    fn connect(&self, connection: Connection, access: Access) -> Generation {
+        let mut state = self.state();
+        if let At::Connection(old) = &state.at {
             old.close(Code::SESSION_MOVED.0, "resumed on another connection");
         }
-        let generation = place.generation + 1;
-        *place = Place { at: At::Connection(connection), generation, connected: Instant::now(), access };
-        generation
+        state.at = At::Connection(connection);
+        state.generation = state.generation.next();
+        state.connected = Instant::now();
+        state.access = access;
+        state.generation.clone()
     }
 
-    /// The connection of this generation is gone. `false` if the session has moved on since.
-    fn park(&self, ended: u64, now: Instant) -> bool {
-        let mut place = self.place.lock().expect(UNPOISONED);
-        if place.generation != ended {
+    /// This connection is gone. `false` if the session has moved on since.
+    fn park(&self, ended: &Generation, now: Instant) -> bool {
+        let mut state = self.state();
+        if !ended.is_present() {
             return false;
         }
-        let At::Connection(connection) = &place.at else { return false };
+        let At::Connection(connection) = &state.at else { return false };
         let last = Seen { rtt: None, ..Seen::on(connection) };
-        place.at = At::Away { since: now, last };
+        state.at = At::Away { since: now, last };
         true
     }
 
     fn parked_since(&self) -> Option<Instant> {
-        match self.place.lock().expect(UNPOISONED).at {
+        match self.state().at {
             At::Connection(_) => None,
             At::Away { since, .. } => Some(since),
         }
     }
 
-    /// The client has presented another token.
-    fn allow(&self, access: Access) {
-        self.place.lock().expect(UNPOISONED).access = access;
+    /// The client has presented another token, on this connection.
+    fn allow(&self, on: &Generation, access: Access) {
+        let mut state = self.state();
+        if on.is_present() {
+            state.access = access;
+        }
     }
 
     /// What carries the session now; `None` while its client is away.
     pub(crate) fn transport(&self) -> Option<Kind> {
-        match &self.place.lock().expect(UNPOISONED).at {
+        match &self.state().at {
             At::Connection(connection) => Some(connection.kind()),
             At::Away { .. } => None,
         }
@@ -202,16 +221,20 @@ impl Session {
 
     /// When the client connected last.
     pub(crate) fn connected(&self) -> Instant {
-        self.place.lock().expect(UNPOISONED).connected
+        self.state().connected
     }
 
     pub(crate) fn presence(&self) -> Presence {
-        let place = self.place.lock().expect(UNPOISONED);
-        let (seen, is_parked) = match &place.at {
+        let state = self.state();
+        let (seen, is_parked) = match &state.at {
             At::Connection(connection) => (Seen::on(connection), false),
             At::Away { last, .. } => (*last, true),
         };
-        Presence { seen, connected: place.connected, resumed: place.generation, is_parked }
+        Presence { seen, connected: state.connected, resumed: state.generation.number(), is_parked }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(UNPOISONED)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connection from its `Hello` to its end: the control stream, and a task for each stream that wants to join.
 
 use super::{
-    Session, Shared,
+    Generation, Session, Shared,
     handshake::{self, Greeted},
     registry::{Opened, Registry},
 };
@@ -74,12 +74,12 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
     let served = Served { node: &node, connection: &connection, opened: &opened, paused, room };
     let ran = AssertUnwindSafe(served.run(greeted)).catch_unwind().await;
     match &ran {
-        Ok(Ending::Closed) => node.registry.close(session, *generation, Instant::now()),
-        Ok(Ending::Lost) => node.registry.park(session, *generation, Instant::now()),
+        Ok(Ending::Closed) => node.registry.close(session, generation, Instant::now()),
+        Ok(Ending::Lost) => node.registry.park(session, generation, Instant::now()),
         Err(_) => {
             // The session holds the connection: neither would ever end.
             connection.close(Code::INTERNAL.0, "the server failed");
-            node.registry.park(session, *generation, Instant::now());
+            node.registry.park(session, generation, Instant::now());
         }
     }
     if let Err(panic) = ran {
@@ -162,7 +162,8 @@ impl Served<'_> {
             Ok(FromClient::Ping { n }) => return Ok(Some(FromServer::Pong { n })),
             // Only the console asks for a token; for everything else any is as good as none.
             Ok(FromClient::Refresh { token }) => {
-                self.opened.session.allow(access(self.node, self.connection, Some(&token)));
+                let Opened { session, generation, .. } = self.opened;
+                session.allow(generation, access(self.node, self.connection, Some(&token)));
                 return Ok(Some(FromServer::Refreshed { expires_in_ms: None }));
             }
             Ok(FromClient::Pause) => self.paused.send_replace(true),
@@ -215,7 +216,9 @@ impl Served<'_> {
     fn open(&self, send: SendStream, recv: RecvStream) -> impl Future<Output = ()> + use<> {
         let deadline = self.node.shared.bounds.deadline;
         let frames = Frames::new(recv, longest(self.node), deadline, self.room.clone());
-        open(self.node.clone(), self.opened.session.clone(), self.paused.subscribe(), send, frames)
+        let Opened { session, generation, .. } = self.opened;
+        let paused = self.paused.subscribe();
+        open(self.node.clone(), session.clone(), generation.clone(), paused, send, frames)
     }
 
     /// Doubles the stream credit when half of it is used.
@@ -254,6 +257,7 @@ fn longest(node: &Node) -> usize {
 async fn open(
     node: Arc<Node>,
     session: Arc<Session>,
+    generation: Generation,
     paused: watch::Receiver<bool>,
     send: SendStream,
     mut frames: Frames,
@@ -261,7 +265,7 @@ async fn open(
     let refusal = match frames.first().await {
         Ok(Some(frame)) => match channel::FromClient::decode(&frame) {
             Ok(channel::FromClient::Join(join)) => {
-                session.attach(&node.shared, Attach { join, send, frames, paused }).await;
+                session.attach(&node.shared, Attach { join, send, frames, generation, paused }).await;
                 return;
             }
             Ok(channel::FromClient::Push(_)) => {

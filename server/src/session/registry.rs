@@ -1,6 +1,6 @@
 //! All sessions of the node, connected and parked.
 
-use super::{Session, Ticket, UNPOISONED};
+use super::{Generation, Session, Ticket, UNPOISONED};
 use crate::{config, guard::Access, tally::Tally};
 use dunlin_proto::frame::control::Hello;
 use dunlin_transport::{Connection, Kind};
@@ -22,7 +22,7 @@ pub(crate) struct Registry {
 pub(crate) struct Opened {
     pub(crate) session: Arc<Session>,
     /// Tells this connection from those that the session was on before.
-    pub(crate) generation: u64,
+    pub(crate) generation: Generation,
     pub(crate) resumed: bool,
 }
 
@@ -48,11 +48,12 @@ impl Registry {
         sessions.insert(ticket, session.clone());
         self.tally.opened();
         gauge!("dunlin_sessions").set(sessions.len() as f64);
-        Opened { session, generation: 0, resumed: false }
+        let generation = Generation::clone(&session.state().generation);
+        Opened { session, generation, resumed: false }
     }
 
     /// The session's connection is gone: it waits for its client, unless it has moved to another connection.
-    pub(crate) fn park(&self, session: &Session, generation: u64, now: Instant) {
+    pub(crate) fn park(&self, session: &Session, generation: &Generation, now: Instant) {
         if self.bounds.linger.is_zero() {
             self.close(session, generation, now);
         } else {
@@ -61,7 +62,7 @@ impl Registry {
     }
 
     /// Ends the session of a connection that closed on purpose, unless it has moved to another connection.
-    pub(crate) fn close(&self, session: &Session, generation: u64, now: Instant) {
+    pub(crate) fn close(&self, session: &Session, generation: &Generation, now: Instant) {
         // Locked first, or another worker could resume it between its parking and its end.
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         if session.park(generation, now) {
