@@ -3,6 +3,7 @@
 pub(crate) mod connection;
 mod generation;
 mod handshake;
+pub(crate) mod path;
 pub(crate) mod registry;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use dunlin_proto::{
 };
 use dunlin_transport::{Connection, Kind};
 pub(crate) use generation::Generation;
+use path::{Change, Path};
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -68,6 +70,7 @@ struct State {
     connected: Instant,
     /// What it may see of the server's own figures.
     access: Access,
+    path: Path,
     channels: HashMap<Topic, mpsc::Sender<Attach>>,
 }
 
@@ -88,13 +91,14 @@ pub(crate) struct Seen {
 }
 
 /// What there is to be seen of a session's client.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Presence {
     /// The connection, or the last one.
     pub(crate) seen: Seen,
     pub(crate) connected: Instant,
     pub(crate) resumed: u64,
     pub(crate) is_parked: bool,
+    pub(crate) path: Path,
 }
 
 /// Most joins of one topic that wait for its membership to take them: more than one only when a client repeats itself.
@@ -103,6 +107,7 @@ const MAILBOX: usize = 4;
 impl Session {
     fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, connection: Connection, access: Access) -> Self {
         let state = State {
+            path: Path::new(connection.remote_address()),
             at: At::Connection(connection),
             generation: Generation::first(),
             connected: Instant::now(),
@@ -177,6 +182,7 @@ impl Session {
         if let At::Connection(old) = &state.at {
             old.close(Code::SESSION_MOVED.0, "resumed on another connection");
         }
+        state.path.begin(connection.remote_address());
         state.at = At::Connection(connection);
         state.generation = state.generation.next();
         state.connected = Instant::now();
@@ -201,6 +207,13 @@ impl Session {
             At::Connection(_) => None,
             At::Away { since, .. } => Some(since),
         }
+    }
+
+    /// Looks at where the client's packets come from; what has changed since the last look, if anything.
+    fn look(&self, now: Instant) -> Option<Change> {
+        let mut state = self.state();
+        let State { at: At::Connection(connection), path, .. } = &mut *state else { return None };
+        path.look(connection.remote_address(), now)
     }
 
     /// The client has presented another token, on this connection.
@@ -230,7 +243,13 @@ impl Session {
             At::Connection(connection) => (Seen::on(connection), false),
             At::Away { last, .. } => (*last, true),
         };
-        Presence { seen, connected: state.connected, resumed: state.generation.number(), is_parked }
+        Presence {
+            seen,
+            connected: state.connected,
+            resumed: state.generation.number(),
+            is_parked,
+            path: state.path.clone(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -110,7 +110,7 @@ impl Served<'_> {
             write = loop {
                 tokio::select! {
                     frame = frames.next() => match frame {
-                        Ok(Some(frame)) => match self.answer(FromClient::decode(&frame)) {
+                        Ok(Some(frame)) => match self.hear(FromClient::decode(&frame)) {
                             Ok(Some(answer)) => break answer,
                             Ok(None) => {}
                             Err(refusal) => return self.end(send, refusal).await,
@@ -151,6 +151,15 @@ impl Served<'_> {
             limits: bounds.limits,
             agent: AGENT.into(),
         }
+    }
+
+    /// A client that has moved says something soon, if only a ping.
+    fn hear(
+        &self,
+        frame: Result<FromClient, dunlin_proto::frame::DecodeError>,
+    ) -> Result<Option<FromServer>, Refusal> {
+        self.node.registry.look(&self.opened.session, Instant::now());
+        self.answer(frame)
     }
 
     /// What a control frame is answered with, if anything; or why the connection ends.

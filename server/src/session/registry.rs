@@ -72,8 +72,24 @@ impl Registry {
         }
     }
 
-    /// Ends sessions that have waited too long, and the longest waiting ones beyond the bound.
+    /// Notices when a client's address has changed: to be called when the client has said something, and now and then.
+    pub(crate) fn look(&self, session: &Session, now: Instant) {
+        let Some(change) = session.look(now) else { return };
+        self.tally.migrated(change.kind);
+        let kind = change.kind.name();
+        tracing::debug!(session = &*session.name, kind, from = %change.from, to = %change.to, "path changed");
+    }
+
+    /// Looks after sessions, once in a while: where their clients are, and which have waited too long for theirs.
     pub(crate) fn sweep(&self, now: Instant) {
+        for session in self.all() {
+            self.look(&session, now);
+        }
+        self.expire(now);
+    }
+
+    /// Ends sessions that have waited too long, and the longest waiting ones beyond the bound.
+    fn expire(&self, now: Instant) {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let mut parked: Vec<(Instant, Ticket)> = sessions
             .iter()
