@@ -1,5 +1,6 @@
 //! Sessions: who is connected, over which connection, with which channels.
 
+mod carrier;
 pub(crate) mod connection;
 mod generation;
 mod handshake;
@@ -18,20 +19,20 @@ use crate::{
     guard::Access,
     tally::Tally,
 };
+pub(crate) use carrier::{Carrier, Seen};
 use dunlin_hub::Hub;
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
     frame::control::{ClientId, Hello},
 };
-use dunlin_transport::{Connection, Kind};
+use dunlin_transport::Kind;
 pub(crate) use generation::Generation;
 use path::{Change, Path};
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::task::TaskTracker;
@@ -75,19 +76,10 @@ struct State {
 }
 
 enum At {
-    /// On this connection.
-    Connection(Connection),
+    /// On a connection.
+    Here(Carrier),
     /// Away since.
     Away { since: Instant, last: Seen },
-}
-
-/// How a client is, or was, connected.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) transport: Kind,
-    pub(crate) address: SocketAddr,
-    /// Round trip time; `None` if it is not known.
-    pub(crate) rtt: Option<Duration>,
 }
 
 /// What there is to be seen of a session's client.
@@ -105,10 +97,10 @@ pub(crate) struct Presence {
 const MAILBOX: usize = 4;
 
 impl Session {
-    fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, connection: Connection, access: Access) -> Self {
+    fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, carrier: Carrier, access: Access) -> Self {
         let state = State {
-            path: Path::new(connection.remote_address()),
-            at: At::Connection(connection),
+            path: Path::new(carrier.address()),
+            at: At::Here(carrier),
             generation: Generation::first(),
             connected: Instant::now(),
             access,
@@ -177,13 +169,13 @@ impl Session {
     }
 
     /// Moves the session to a new connection and cuts off the one it was on.
-    fn connect(&self, connection: Connection, access: Access) -> Generation {
+    fn connect(&self, carrier: Carrier, access: Access) -> Generation {
         let mut state = self.state();
-        if let At::Connection(old) = &state.at {
-            old.close(Code::SESSION_MOVED.0, "resumed on another connection");
+        if let At::Here(old) = &state.at {
+            old.close(Code::SESSION_MOVED, "resumed on another connection");
         }
-        state.path.begin(connection.remote_address());
-        state.at = At::Connection(connection);
+        state.path.begin(carrier.address());
+        state.at = At::Here(carrier);
         state.generation = state.generation.next();
         state.connected = Instant::now();
         state.access = access;
@@ -196,24 +188,28 @@ impl Session {
         if !ended.is_present() {
             return false;
         }
-        let At::Connection(connection) = &state.at else { return false };
-        let last = Seen { rtt: None, ..Seen::on(connection) };
-        state.at = At::Away { since: now, last };
-        true
+        state.at.leave(now)
     }
 
     fn parked_since(&self) -> Option<Instant> {
         match self.state().at {
-            At::Connection(_) => None,
+            At::Here(_) => None,
             At::Away { since, .. } => Some(since),
         }
     }
 
-    /// Looks at where the client's packets come from; what has changed since the last look, if anything.
-    fn look(&self, now: Instant) -> Option<Change> {
+    /// Looks at where the client's packets come from: what has changed since the last look, and whether there is room for
+    /// the connection there. If not it is closed, and the session waits for its client to come back from elsewhere.
+    fn look(&self, now: Instant) -> (Option<Change>, Result<(), Code>) {
         let mut state = self.state();
-        let State { at: At::Connection(connection), path, .. } = &mut *state else { return None };
-        path.look(connection.remote_address(), now)
+        let State { at: At::Here(carrier), path, .. } = &mut *state else { return (None, Ok(())) };
+        let address = carrier.address();
+        let change = path.look(address, now);
+        let admitted = carrier.follow(address);
+        if admitted.is_err() {
+            state.at.leave(now);
+        }
+        (change, admitted)
     }
 
     /// The client has presented another token, on this connection.
@@ -227,7 +223,7 @@ impl Session {
     /// What carries the session now; `None` while its client is away.
     pub(crate) fn transport(&self) -> Option<Kind> {
         match &self.state().at {
-            At::Connection(connection) => Some(connection.kind()),
+            At::Here(carrier) => Some(carrier.kind()),
             At::Away { .. } => None,
         }
     }
@@ -240,7 +236,7 @@ impl Session {
     pub(crate) fn presence(&self) -> Presence {
         let state = self.state();
         let (seen, is_parked) = match &state.at {
-            At::Connection(connection) => (Seen::on(connection), false),
+            At::Here(carrier) => (carrier.seen(), false),
             At::Away { last, .. } => (*last, true),
         };
         Presence {
@@ -257,11 +253,13 @@ impl Session {
     }
 }
 
-impl Seen {
-    fn on(connection: &Connection) -> Self {
-        // Zero is what a connection says that has not measured it.
-        let rtt = Some(connection.stats().rtt).filter(|rtt| !rtt.is_zero());
-        Self { transport: connection.kind(), address: connection.remote_address(), rtt }
+impl At {
+    /// The connection is given up. `false` if there was none.
+    fn leave(&mut self, now: Instant) -> bool {
+        let Self::Here(carrier) = self else { return false };
+        let last = Seen { rtt: None, ..carrier.seen() };
+        *self = Self::Away { since: now, last };
+        true
     }
 }
 

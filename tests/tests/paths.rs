@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use dunlin_client::{Channel, Client, JoinOptions, Message, Transport, Trust};
+use dunlin_proto::{Code, frame::control};
 use dunlin_tests::{
+    raw::{Stream, close_code, greet, hello, trusting},
     relay::Relay,
     server::{Over, Running},
     soon,
 };
+use dunlin_transport::{Connection, Dialer};
 use serde_json::Value;
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -107,4 +110,37 @@ async fn native_quic() {
 #[tokio::test]
 async fn webtransport() {
     a_nat_that_forgets_its_client_in_mid_stream_is_seen_and_nothing_is_lost(Transport::WebTransport).await;
+}
+
+async fn dial(server: &Running, relay: &Relay) -> Connection {
+    let dialer = Dialer::quic(trusting(server.certificate())).unwrap();
+    dialer.dial(relay.address(), "localhost").await.unwrap()
+}
+
+/// Waits until the server has heard from the client, from wherever that is now.
+async fn ping(control: &mut Stream) {
+    control.send(control::FromClient::Ping { n: 1 }.encode()).await;
+    assert_eq!(control.control().await, Some(control::FromServer::Pong { n: 1 }));
+}
+
+#[tokio::test]
+async fn the_bound_on_an_address_holds_for_who_moves_there() {
+    let server = Running::start(Over::Quic, &[("limits.sessions_per_address", "1")]).await;
+    let (relay, other) = (Relay::start(server.address()).await, Relay::start(server.address()).await);
+    let mover = dial(&server, &relay).await;
+    let (mut control, welcome) = greet(&mover, hello()).await;
+    // It leaves its place, which another takes, and keeps everybody else from the one where it is now.
+    relay.rebind(ELSEWHERE);
+    ping(&mut control).await;
+    let settler = server.dial().await;
+    let (_control, _) = greet(&settler, control::Hello { client: [8; 16], ..hello() }).await;
+    other.rebind(ELSEWHERE);
+    assert_eq!(close_code(&dial(&server, &other).await).await, Code::ADDRESS_LIMIT.0);
+    // The way back is taken. The session waits, as the client may come from somewhere else.
+    relay.rebind(HERE);
+    control.send(control::FromClient::Ping { n: 2 }.encode()).await;
+    assert_eq!(close_code(&mover).await, Code::ADDRESS_LIMIT.0);
+    let back = dial(&server, &other).await;
+    let (_control, again) = greet(&back, control::Hello { resume: Some(welcome.resume), ..hello() }).await;
+    assert!(again.resumed);
 }

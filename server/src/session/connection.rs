@@ -1,17 +1,18 @@
 //! One connection from its `Hello` to its end: the control stream, and a task for each stream that wants to join.
 
 use super::{
-    Generation, Session, Shared,
+    Carrier, Generation, Session, Shared,
     handshake::{self, Greeted},
     registry::{Opened, Registry},
 };
 use crate::{
     AGENT,
+    admission::Permit,
     channel::membership::{self, Attach},
     config::Console,
     drain::Drain,
     frames::{Frames, Room},
-    guard::Access,
+    guard::{Access, Place},
 };
 use dunlin_proto::{
     Code,
@@ -60,10 +61,12 @@ enum Ending {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
+pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permit) {
     let Some(greeted) = handshake::greet(&node.shared, &connection).await else { return };
-    let access = access(&node, &connection, greeted.hello.token.as_deref());
-    let opened = node.registry.open(&greeted.hello, &connection, access);
+    // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
+    let place = Place::from(&connection);
+    let access = Access::of(&node.console, place, greeted.hello.token.as_deref());
+    let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access);
     let Opened { session, generation, resumed } = &opened;
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
@@ -71,7 +74,7 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
     );
     let (paused, _) = watch::channel(false);
     let room = Room::for_frames(longest(&node));
-    let served = Served { node: &node, connection: &connection, opened: &opened, paused, room };
+    let served = Served { node: &node, connection: &connection, place, opened: &opened, paused, room };
     let ran = AssertUnwindSafe(served.run(greeted)).catch_unwind().await;
     match &ran {
         Ok(Ending::Closed) => node.registry.close(session, generation, Instant::now()),
@@ -91,6 +94,8 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
 struct Served<'a> {
     node: &'a Arc<Node>,
     connection: &'a Connection,
+    /// Where the client was when it said hello.
+    place: Place,
     opened: &'a Opened,
     paused: watch::Sender<bool>,
     room: Room,
@@ -172,7 +177,7 @@ impl Served<'_> {
             // Only the console asks for a token; for everything else any is as good as none.
             Ok(FromClient::Refresh { token }) => {
                 let Opened { session, generation, .. } = self.opened;
-                session.allow(generation, access(self.node, self.connection, Some(&token)));
+                session.allow(generation, Access::of(&self.node.console, self.place, Some(&token)));
                 return Ok(Some(FromServer::Refreshed { expires_in_ms: None }));
             }
             Ok(FromClient::Pause) => self.paused.send_replace(true),
@@ -251,10 +256,6 @@ impl Served<'_> {
             _ => Ending::Lost,
         }
     }
-}
-
-fn access(node: &Node, connection: &Connection, token: Option<&str>) -> Access {
-    Access::of(&node.console, connection.into(), token)
 }
 
 /// Longest frame that a client may send on a channel.

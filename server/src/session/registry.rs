@@ -1,9 +1,9 @@
 //! All sessions of the node, connected and parked.
 
-use super::{Generation, Session, Ticket, UNPOISONED};
+use super::{Carrier, Generation, Session, Ticket, UNPOISONED};
 use crate::{config, guard::Access, tally::Tally};
 use dunlin_proto::frame::control::Hello;
-use dunlin_transport::{Connection, Kind};
+use dunlin_transport::Kind;
 use metrics::{counter, gauge};
 use std::{
     collections::HashMap,
@@ -32,18 +32,18 @@ impl Registry {
     }
 
     /// Resumes the session that the hello asks for, or else begins a new one.
-    pub(crate) fn open(&self, hello: &Hello, connection: &Connection, access: Access) -> Opened {
+    pub(crate) fn open(&self, hello: &Hello, carrier: Carrier, access: Access) -> Opened {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
         let held = ticket.and_then(|ticket| sessions.get(&ticket)).filter(|held| held.client == hello.client);
         if let Some(session) = held {
-            let generation = session.connect(connection.clone(), access);
+            let generation = session.connect(carrier, access);
             self.tally.resumed();
             return Opened { session: session.clone(), generation, resumed: true };
         }
         let ticket: Ticket = rand::random();
         let name = format!("{:016x}", rand::random::<u64>());
-        let session = Session::new(name.into(), ticket, hello, connection.clone(), access);
+        let session = Session::new(name.into(), ticket, hello, carrier, access);
         let session = Arc::new(session);
         sessions.insert(ticket, session.clone());
         self.tally.opened();
@@ -74,10 +74,16 @@ impl Registry {
 
     /// Notices when a client's address has changed: to be called when the client has said something, and now and then.
     pub(crate) fn look(&self, session: &Session, now: Instant) {
-        let Some(change) = session.look(now) else { return };
-        self.tally.migrated(change.kind);
-        let kind = change.kind.name();
-        tracing::debug!(session = &*session.name, kind, from = %change.from, to = %change.to, "path changed");
+        let (change, admitted) = session.look(now);
+        if let Some(change) = change {
+            self.tally.migrated(change.kind);
+            let kind = change.kind.name();
+            tracing::debug!(session = &*session.name, kind, from = %change.from, to = %change.to, "path changed");
+        }
+        if let Err(code) = admitted {
+            self.tally.refused(code);
+            tracing::info!(session = &*session.name, %code, "closed after a change of path");
+        }
     }
 
     /// Looks after sessions, once in a while: where their clients are, and which have waited too long for theirs.

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use super::{
-    Shared,
+    Carrier, Shared,
     registry::{Opened, Registry},
 };
 use crate::{
+    admission::Admission,
     channel::{Channel, Context, End, PubSub, membership::Attach, router::Router},
     config,
     frames::{Frames, Room},
@@ -33,6 +34,7 @@ const LIMIT: usize = 64 * 1024;
 struct World {
     shared: Shared,
     registry: Registry,
+    admission: Arc<Admission>,
 }
 
 /// A session on one connection, seen from both ends.
@@ -71,7 +73,8 @@ impl World {
         let tally = Arc::<Tally>::default();
         let memberships = TaskTracker::new();
         let registry = Registry::new(bounds, tally.clone());
-        Self { shared: Shared { hub, router, bounds, tally, memberships }, registry }
+        let admission = Admission::new(bounds.total, bounds.per_address);
+        Self { shared: Shared { hub, router, bounds, tally, memberships }, registry, admission }
     }
 
     /// A connection whose client says hello; with the ticket of another line, it resumes.
@@ -79,7 +82,8 @@ impl World {
         let (client, server) = pair();
         let resume = resume.map(|line| Bytes::copy_from_slice(&line.opened.session.ticket));
         let hello = Hello { versions: vec![1], agent: "test".into(), client: [7; 16], resume, token: None };
-        let opened = self.registry.open(&hello, &server, access);
+        let permit = self.admission.admit(server.remote_address().ip()).unwrap();
+        let opened = self.registry.open(&hello, Carrier::new(server.clone(), permit), access);
         Line { opened, client, server, paused: watch::channel(false).0 }
     }
 
