@@ -1,8 +1,13 @@
 //! Sessions: who is connected, over which connection, with which channels.
 
+mod carrier;
 pub(crate) mod connection;
+mod generation;
 mod handshake;
+pub(crate) mod path;
 pub(crate) mod registry;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     channel::{
@@ -14,18 +19,20 @@ use crate::{
     guard::Access,
     tally::Tally,
 };
+pub(crate) use carrier::{Carrier, Seen};
 use dunlin_hub::Hub;
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
     frame::control::{ClientId, Hello},
 };
-use dunlin_transport::{Connection, Kind};
+use dunlin_transport::Kind;
+pub(crate) use generation::Generation;
+use path::{Change, Path};
 use std::{
     collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Instant,
 };
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::task::TaskTracker;
@@ -51,56 +58,56 @@ pub(crate) struct Session {
     /// Name and version of the client library.
     pub(crate) agent: Box<str>,
     client: ClientId,
-    place: Mutex<Place>,
-    channels: Mutex<HashMap<Topic, mpsc::Sender<Attach>>>,
+    state: Mutex<State>,
 }
 
-/// Where the session's client is.
-struct Place {
+/// Where the session's client is, and its memberships: under one lock, so that a stream goes to its membership either
+/// before the session moves to another connection, or not at all.
+struct State {
     at: At,
-    /// How often the session was resumed. Tells an old connection's end from the present one's.
-    generation: u64,
+    /// The connection that it is on, or was on last.
+    generation: Generation,
     /// When the client connected last.
     connected: Instant,
     /// What it may see of the server's own figures.
     access: Access,
+    path: Path,
+    channels: HashMap<Topic, mpsc::Sender<Attach>>,
 }
 
 enum At {
-    /// On this connection.
-    Connection(Connection),
+    /// On a connection.
+    Here(Carrier),
     /// Away since.
     Away { since: Instant, last: Seen },
 }
 
-/// How a client is, or was, connected.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) transport: Kind,
-    pub(crate) address: SocketAddr,
-    /// Round trip time; `None` if it is not known.
-    pub(crate) rtt: Option<Duration>,
-}
-
 /// What there is to be seen of a session's client.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Presence {
     /// The connection, or the last one.
     pub(crate) seen: Seen,
     pub(crate) connected: Instant,
     pub(crate) resumed: u64,
     pub(crate) is_parked: bool,
+    pub(crate) path: Path,
 }
 
 /// Most joins of one topic that wait for its membership to take them: more than one only when a client repeats itself.
 const MAILBOX: usize = 4;
 
 impl Session {
-    fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, connection: Connection, access: Access) -> Self {
-        let at = At::Connection(connection);
-        let place = Mutex::new(Place { at, generation: 0, connected: Instant::now(), access });
+    fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, carrier: Carrier, access: Access) -> Self {
+        let state = State {
+            path: Path::new(carrier.address()),
+            at: At::Here(carrier),
+            generation: Generation::first(),
+            connected: Instant::now(),
+            access,
+            channels: HashMap::new(),
+        };
         let (agent, client) = (hello.agent.as_str().into(), hello.client);
-        Self { name, ticket, agent, client, place, channels: Mutex::default() }
+        Self { name, ticket, agent, client, state: Mutex::new(state) }
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
@@ -112,7 +119,11 @@ impl Session {
 
     /// Gives back what cannot be attached, and why.
     fn route(&self, shared: &Shared, attach: Attach) -> Option<(Attach, Refusal)> {
-        let mut channels = self.channels.lock().expect(UNPOISONED);
+        let mut state = self.state();
+        let State { channels, access, .. } = &mut *state;
+        if !attach.generation.is_present() {
+            return Some((attach, Refusal::new(Code::SESSION_MOVED)));
+        }
         let attach = match channels.get(&attach.join.topic) {
             Some(mailbox) => match mailbox.try_send(attach) {
                 Ok(()) => return None,
@@ -136,7 +147,7 @@ impl Session {
             topic: topic.clone(),
             session: self.name.clone(),
             client: self.client,
-            access: self.place.lock().expect(UNPOISONED).access,
+            access: *access,
             tally: shared.tally.clone(),
         };
         let bounds = &shared.bounds;
@@ -149,77 +160,106 @@ impl Session {
 
     /// How many memberships there are.
     pub(crate) fn channels(&self) -> usize {
-        self.channels.lock().expect(UNPOISONED).values().filter(|mailbox| !mailbox.is_closed()).count()
+        self.state().channels.values().filter(|mailbox| !mailbox.is_closed()).count()
     }
 
     /// Ends every membership.
     fn end(&self) {
-        self.channels.lock().expect(UNPOISONED).clear();
+        self.state().channels.clear();
     }
 
-    /// Moves the session to a new connection and cuts off the one it was on. Returns the new generation.
-    fn connect(&self, connection: Connection, access: Access) -> u64 {
-        let mut place = self.place.lock().expect(UNPOISONED);
-        if let At::Connection(old) = &place.at {
-            old.close(Code::SESSION_MOVED.0, "resumed on another connection");
+    /// Moves the session to a new connection and cuts off the one it was on.
+    fn connect(&self, carrier: Carrier, access: Access) -> Generation {
+        let mut state = self.state();
+        if let At::Here(old) = &state.at {
+            old.close(Code::SESSION_MOVED, "resumed on another connection");
         }
-        let generation = place.generation + 1;
-        *place = Place { at: At::Connection(connection), generation, connected: Instant::now(), access };
-        generation
+        state.path.begin(carrier.address());
+        state.at = At::Here(carrier);
+        state.generation = state.generation.next();
+        state.connected = Instant::now();
+        state.access = access;
+        state.generation.clone()
     }
 
-    /// The connection of this generation is gone. `false` if the session has moved on since.
-    fn park(&self, ended: u64, now: Instant) -> bool {
-        let mut place = self.place.lock().expect(UNPOISONED);
-        if place.generation != ended {
+    /// This connection is gone. `false` if the session has moved on since.
+    fn park(&self, ended: &Generation, now: Instant) -> bool {
+        let mut state = self.state();
+        if !ended.is_present() {
             return false;
         }
-        let At::Connection(connection) = &place.at else { return false };
-        let last = Seen { rtt: None, ..Seen::on(connection) };
-        place.at = At::Away { since: now, last };
-        true
+        state.at.leave(now)
     }
 
     fn parked_since(&self) -> Option<Instant> {
-        match self.place.lock().expect(UNPOISONED).at {
-            At::Connection(_) => None,
+        match self.state().at {
+            At::Here(_) => None,
             At::Away { since, .. } => Some(since),
         }
     }
 
-    /// The client has presented another token.
-    fn allow(&self, access: Access) {
-        self.place.lock().expect(UNPOISONED).access = access;
+    /// Looks at where the client's packets come from: what has changed since the last look, and whether there is room for
+    /// the connection there. If not it is closed, and the session waits for its client to come back from elsewhere.
+    fn look(&self, now: Instant) -> (Option<Change>, Result<(), Code>) {
+        let mut state = self.state();
+        let State { at: At::Here(carrier), path, .. } = &mut *state else { return (None, Ok(())) };
+        let address = carrier.address();
+        let change = path.look(address, now);
+        let admitted = carrier.follow(address);
+        if admitted.is_err() {
+            state.at.leave(now);
+        }
+        (change, admitted)
+    }
+
+    /// The client has presented another token, on this connection.
+    fn allow(&self, on: &Generation, access: Access) {
+        let mut state = self.state();
+        if on.is_present() {
+            state.access = access;
+        }
     }
 
     /// What carries the session now; `None` while its client is away.
     pub(crate) fn transport(&self) -> Option<Kind> {
-        match &self.place.lock().expect(UNPOISONED).at {
-            At::Connection(connection) => Some(connection.kind()),
+        match &self.state().at {
+            At::Here(carrier) => Some(carrier.kind()),
             At::Away { .. } => None,
         }
     }
 
     /// When the client connected last.
     pub(crate) fn connected(&self) -> Instant {
-        self.place.lock().expect(UNPOISONED).connected
+        self.state().connected
     }
 
     pub(crate) fn presence(&self) -> Presence {
-        let place = self.place.lock().expect(UNPOISONED);
-        let (seen, is_parked) = match &place.at {
-            At::Connection(connection) => (Seen::on(connection), false),
+        let state = self.state();
+        let (seen, is_parked) = match &state.at {
+            At::Here(carrier) => (carrier.seen(), false),
             At::Away { last, .. } => (*last, true),
         };
-        Presence { seen, connected: place.connected, resumed: place.generation, is_parked }
+        Presence {
+            seen,
+            connected: state.connected,
+            resumed: state.generation.number(),
+            is_parked,
+            path: state.path.clone(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(UNPOISONED)
     }
 }
 
-impl Seen {
-    fn on(connection: &Connection) -> Self {
-        // Zero is what a connection says that has not measured it.
-        let rtt = Some(connection.stats().rtt).filter(|rtt| !rtt.is_zero());
-        Self { transport: connection.kind(), address: connection.remote_address(), rtt }
+impl At {
+    /// The connection is given up. `false` if there was none.
+    fn leave(&mut self, now: Instant) -> bool {
+        let Self::Here(carrier) = self else { return false };
+        let last = Seen { rtt: None, ..carrier.seen() };
+        *self = Self::Away { since: now, last };
+        true
     }
 }
 

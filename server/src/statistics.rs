@@ -10,13 +10,16 @@ mod rates;
 
 use crate::{
     clock,
-    session::{Session, connection::Node},
+    session::{Session, connection::Node, path::Change},
     tally::Counts,
 };
 pub(crate) use channel::Figures;
 use dunlin_hub::{Message, Usage};
 use dunlin_proto::Topic;
-use events::{Continuity, PerSecond, SessionList, SessionRow, Sessions, Stats, TopicList, Topics};
+use events::{
+    Continuity, PathChange, PathHistory, PerSecond, SessionList, SessionRow, Sessions, Stats, TopicList,
+    Topics,
+};
 use rates::Rates;
 use std::{
     cmp::Reverse,
@@ -128,6 +131,7 @@ impl Reporter {
                 sessions_opened: rate(counts.opened, last.counts.opened),
             },
             continuity: Continuity {
+                migrated: counts.migrated,
                 resumed: counts.resumed,
                 recovered: counts.recovered,
                 lost: counts.lost,
@@ -171,6 +175,19 @@ fn row(session: &Session, now: Instant) -> SessionRow {
         connected_ms: millis(now.saturating_duration_since(presence.connected)),
         resumed: presence.resumed,
         parked: presence.is_parked,
+        paths: PathHistory {
+            changes: presence.path.changes(),
+            last: presence.path.last().map(|change| path_change(change, now)).collect(),
+        },
+    }
+}
+
+fn path_change(change: &Change, now: Instant) -> PathChange {
+    PathChange {
+        kind: change.kind.name(),
+        from: change.from.to_string(),
+        address: change.to.to_string(),
+        ms: millis(now.saturating_duration_since(change.at)),
     }
 }
 

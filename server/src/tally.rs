@@ -1,5 +1,6 @@
 //! What has happened since the server started: told to the metrics, and kept for the topics `$server/…`.
 
+use crate::session::path;
 use dunlin_proto::{Code, frame::channel::Start};
 use dunlin_transport::Kind;
 use metrics::counter;
@@ -19,6 +20,7 @@ pub(crate) struct Tally {
     resumed: AtomicU64,
     recovered: AtomicU64,
     lost: AtomicU64,
+    migrated: AtomicU64,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Counts {
     pub(crate) recovered: u64,
     /// Joins whose position was not.
     pub(crate) lost: u64,
+    /// Changes of address of connections that lived on.
+    pub(crate) migrated: u64,
 }
 
 impl Tally {
@@ -54,6 +58,12 @@ impl Tally {
     pub(crate) fn resumed(&self) {
         counter!("dunlin_sessions_resumed_total").increment(1);
         self.resumed.fetch_add(1, Relaxed);
+    }
+
+    /// A client's address has changed, and its connection lives on.
+    pub(crate) fn migrated(&self, kind: path::Kind) {
+        counter!("dunlin_path_changes_total", "kind" => kind.name()).increment(1);
+        self.migrated.fetch_add(1, Relaxed);
     }
 
     /// A join was accepted.
@@ -82,6 +92,7 @@ impl Tally {
             resumed: self.resumed.load(Relaxed),
             recovered: self.recovered.load(Relaxed),
             lost: self.lost.load(Relaxed),
+            migrated: self.migrated.load(Relaxed),
         }
     }
 

@@ -166,9 +166,9 @@ async fn admit(work: Work, incoming: Incoming) {
     }
 }
 
-async fn serve(work: Work, connection: Connection, _permit: Permit) {
+async fn serve(work: Work, connection: Connection, permit: Permit) {
     work.node.shared.tally.connected(connection.kind());
-    connection::serve(work.node, connection).await;
+    connection::serve(work.node, connection, permit).await;
 }
 
 async fn refuse(node: &Node, connection: &Connection, code: Code) {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Passes datagrams and bytes on between clients and one server, as a NAT does, on the same port of UDP and TCP.
 pub struct Relay {
     address: SocketAddr,
+    table: Arc<Table>,
     udp: Way,
     tcp: Way,
 }
@@ -27,6 +28,19 @@ pub enum Protocol {
     Udp,
     /// Bytes of connections: while they are blocked they wait, as TCP would send them again.
     Tcp,
+}
+
+/// Which client's datagrams leave by which socket: what a NAT may forget.
+struct Table {
+    /// The address that new sockets have.
+    from: Mutex<Ipv4Addr>,
+    backs: Mutex<HashMap<SocketAddr, Back>>,
+}
+
+/// A socket towards the server, and the task that passes on what it gets.
+struct Back {
+    socket: Arc<UdpSocket>,
+    _task: AbortOnDropHandle<()>,
 }
 
 struct Way {
@@ -42,9 +56,10 @@ impl Relay {
     pub async fn start(server: SocketAddr) -> Self {
         let (front, listener) = sockets().await;
         let address = front.local_addr().expect("a bound socket has an address");
-        let udp = Way::open(|way| pass_datagrams(Arc::new(front), server, way));
+        let table = Arc::new(Table { from: Mutex::new(Ipv4Addr::LOCALHOST), backs: Mutex::default() });
+        let udp = Way::open(|way| pass_datagrams(Arc::new(front), server, table.clone(), way));
         let tcp = Way::open(|way| pass_connections(listener, server, way));
-        Self { address, udp, tcp }
+        Self { address, table, udp, tcp }
     }
 
     /// Where clients find the server.
@@ -63,6 +78,16 @@ impl Relay {
     pub fn mend(&self) {
         self.unblock(Protocol::Udp);
         self.unblock(Protocol::Tcp);
+    }
+
+    /// Forgets which client had which port, as a NAT does: what clients send from now on comes from other ports of this
+    /// loopback address, and what the server sends to the old ones goes nowhere.
+    ///
+    /// # Panics
+    /// If the test has panicked elsewhere.
+    pub fn rebind(&self, from: Ipv4Addr) {
+        *self.table.from.lock().expect("no panic before") = from;
+        self.table.backs.lock().expect("no panic before").clear();
     }
 
     /// Passes nothing of one protocol on, as a firewall does that drops what it does not like.
@@ -101,21 +126,39 @@ async fn sockets() -> (UdpSocket, TcpListener) {
     }
 }
 
-async fn pass_datagrams(front: Arc<UdpSocket>, server: SocketAddr, way: watch::Receiver<bool>) {
-    let mut backs: HashMap<SocketAddr, (Arc<UdpSocket>, AbortOnDropHandle<()>)> = HashMap::new();
+async fn pass_datagrams(
+    front: Arc<UdpSocket>,
+    server: SocketAddr,
+    table: Arc<Table>,
+    way: watch::Receiver<bool>,
+) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok((len, client)) = front.recv_from(&mut buffer).await else { continue };
         if !*way.borrow() {
             continue;
         }
-        if let std::collections::hash_map::Entry::Vacant(new) = backs.entry(client) {
-            let back = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket"));
-            let down = tokio::spawn(pass_down(back.clone(), front.clone(), client, way.clone()));
-            new.insert((back, AbortOnDropHandle::new(down)));
-        }
+        let back = table.back(client, |back| pass_down(back, front.clone(), client, way.clone()));
         // A datagram that cannot be sent is a lost one.
-        let _ = backs[&client].0.send_to(&buffer[..len], server).await;
+        let _ = back.send_to(&buffer[..len], server).await;
+    }
+}
+
+impl Table {
+    /// The socket of this client, a new one if there is none.
+    fn back<T>(&self, client: SocketAddr, down: impl FnOnce(Arc<UdpSocket>) -> T) -> Arc<UdpSocket>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let mut backs = self.backs.lock().expect("no panic before");
+        let back = backs.entry(client).or_insert_with(|| {
+            let from = *self.from.lock().expect("no panic before");
+            let socket = std::net::UdpSocket::bind((from, 0)).expect("a socket");
+            socket.set_nonblocking(true).expect("a socket that need not block");
+            let socket = Arc::new(UdpSocket::from_std(socket).expect("a socket"));
+            Back { _task: AbortOnDropHandle::new(tokio::spawn(down(socket.clone()))), socket }
+        });
+        back.socket.clone()
     }
 }
 

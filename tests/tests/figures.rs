@@ -58,7 +58,10 @@ async fn sessions_and_topics_are_counted(over: Over) {
     assert_eq!(seen["sessions"]["by_transport"][over.name()], 2);
     assert_eq!(seen["topics"]["readers"], 2);
     assert_eq!(seen["topics"]["history_limit"], 2 << 20);
-    assert_eq!(seen["continuity"], serde_json::json!({"resumed": 0, "recovered": 0, "lost": 0, "gaps": 0}));
+    assert_eq!(
+        seen["continuity"],
+        serde_json::json!({"migrated": 0, "resumed": 0, "recovered": 0, "lost": 0, "gaps": 0})
+    );
     assert!(seen["agent"].as_str().unwrap().starts_with("dunlin-server/"));
     assert!(seen["at"].as_u64().unwrap() > seen["uptime_ms"].as_u64().unwrap());
     if cfg!(target_os = "linux") {
@@ -109,6 +112,7 @@ async fn sessions_are_listed_with_their_clients(over: Over) {
     assert_eq!(watcher["parked"], false);
     assert!(watcher["agent"].as_str().unwrap().starts_with("dunlin-client/"), "{watcher}");
     assert!(watcher["address"].as_str().unwrap().parse::<std::net::SocketAddr>().unwrap().ip().is_loopback());
+    assert_eq!(watcher["paths"], serde_json::json!({"changes": 0, "last": []}));
     assert_eq!(watcher["session"].as_str().unwrap().len(), 16);
 }
 

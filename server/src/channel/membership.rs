@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock,
     frames::{FrameError, Frames},
+    session::Generation,
     tally::Tally,
 };
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub(crate) struct Attach {
     pub(crate) join: Join,
     pub(crate) send: SendStream,
     pub(crate) frames: Frames,
+    /// The connection that it came on.
+    pub(crate) generation: Generation,
     /// Whether the client has paused its topics.
     pub(crate) paused: watch::Receiver<bool>,
 }
@@ -115,6 +118,7 @@ struct Membership<C> {
 /// The stream that a membership has now.
 struct Attached {
     frames: Frames,
+    generation: Generation,
     outbox: mpsc::Sender<Bytes>,
     delivery: AbortOnDropHandle<Result<(), WriteError>>,
     limits: Limits,
@@ -246,6 +250,7 @@ impl<C: Channel> Membership<C> {
         };
         Some(Attached {
             frames: attach.frames,
+            generation: attach.generation,
             outbox,
             delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
             limits: self.limits,
@@ -294,11 +299,16 @@ impl Attached {
             let frame = tokio::select! {
                 attach = mailbox.recv() => return Next::moved(attach),
                 ended = &mut self.delivery => return match ended {
-                    Ok(Err(WriteError::Stopped(_))) => Next::Over(End::Left, None),
+                    Ok(Err(WriteError::Stopped(_))) if self.generation.is_present() => Next::Over(End::Left, None),
                     _ => Next::Detached,
                 },
                 frame = self.frames.next() => frame,
             };
+            // What a connection still brings that the session has left is as good as lost: a push comes again on the next one,
+            // and an end may be nothing but the client's way of dropping the connection.
+            if !self.generation.is_present() {
+                return Next::Detached;
+            }
             let reply = match frame {
                 Ok(Some(frame)) => match self.handle(channel, context, applied, &frame).await {
                     Ok(reply) => reply,

@@ -1,17 +1,18 @@
 //! One connection from its `Hello` to its end: the control stream, and a task for each stream that wants to join.
 
 use super::{
-    Session, Shared,
+    Carrier, Generation, Session, Shared,
     handshake::{self, Greeted},
     registry::{Opened, Registry},
 };
 use crate::{
     AGENT,
+    admission::Permit,
     channel::membership::{self, Attach},
     config::Console,
     drain::Drain,
     frames::{Frames, Room},
-    guard::Access,
+    guard::{Access, Place},
 };
 use dunlin_proto::{
     Code,
@@ -60,10 +61,12 @@ enum Ending {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
+pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permit) {
     let Some(greeted) = handshake::greet(&node.shared, &connection).await else { return };
-    let access = access(&node, &connection, greeted.hello.token.as_deref());
-    let opened = node.registry.open(&greeted.hello, &connection, access);
+    // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
+    let place = Place::from(&connection);
+    let access = Access::of(&node.console, place, greeted.hello.token.as_deref());
+    let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access);
     let Opened { session, generation, resumed } = &opened;
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
@@ -71,15 +74,15 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
     );
     let (paused, _) = watch::channel(false);
     let room = Room::for_frames(longest(&node));
-    let served = Served { node: &node, connection: &connection, opened: &opened, paused, room };
+    let served = Served { node: &node, connection: &connection, place, opened: &opened, paused, room };
     let ran = AssertUnwindSafe(served.run(greeted)).catch_unwind().await;
     match &ran {
-        Ok(Ending::Closed) => node.registry.close(session, *generation, Instant::now()),
-        Ok(Ending::Lost) => node.registry.park(session, *generation, Instant::now()),
+        Ok(Ending::Closed) => node.registry.close(session, generation, Instant::now()),
+        Ok(Ending::Lost) => node.registry.park(session, generation, Instant::now()),
         Err(_) => {
             // The session holds the connection: neither would ever end.
             connection.close(Code::INTERNAL.0, "the server failed");
-            node.registry.park(session, *generation, Instant::now());
+            node.registry.park(session, generation, Instant::now());
         }
     }
     if let Err(panic) = ran {
@@ -91,6 +94,8 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection) {
 struct Served<'a> {
     node: &'a Arc<Node>,
     connection: &'a Connection,
+    /// Where the client was when it said hello.
+    place: Place,
     opened: &'a Opened,
     paused: watch::Sender<bool>,
     room: Room,
@@ -110,7 +115,7 @@ impl Served<'_> {
             write = loop {
                 tokio::select! {
                     frame = frames.next() => match frame {
-                        Ok(Some(frame)) => match self.answer(FromClient::decode(&frame)) {
+                        Ok(Some(frame)) => match self.hear(FromClient::decode(&frame)) {
                             Ok(Some(answer)) => break answer,
                             Ok(None) => {}
                             Err(refusal) => return self.end(send, refusal).await,
@@ -153,6 +158,15 @@ impl Served<'_> {
         }
     }
 
+    /// A client that has moved says something soon, if only a ping.
+    fn hear(
+        &self,
+        frame: Result<FromClient, dunlin_proto::frame::DecodeError>,
+    ) -> Result<Option<FromServer>, Refusal> {
+        self.node.registry.look(&self.opened.session, Instant::now());
+        self.answer(frame)
+    }
+
     /// What a control frame is answered with, if anything; or why the connection ends.
     fn answer(
         &self,
@@ -162,7 +176,8 @@ impl Served<'_> {
             Ok(FromClient::Ping { n }) => return Ok(Some(FromServer::Pong { n })),
             // Only the console asks for a token; for everything else any is as good as none.
             Ok(FromClient::Refresh { token }) => {
-                self.opened.session.allow(access(self.node, self.connection, Some(&token)));
+                let Opened { session, generation, .. } = self.opened;
+                session.allow(generation, Access::of(&self.node.console, self.place, Some(&token)));
                 return Ok(Some(FromServer::Refreshed { expires_in_ms: None }));
             }
             Ok(FromClient::Pause) => self.paused.send_replace(true),
@@ -215,7 +230,9 @@ impl Served<'_> {
     fn open(&self, send: SendStream, recv: RecvStream) -> impl Future<Output = ()> + use<> {
         let deadline = self.node.shared.bounds.deadline;
         let frames = Frames::new(recv, longest(self.node), deadline, self.room.clone());
-        open(self.node.clone(), self.opened.session.clone(), self.paused.subscribe(), send, frames)
+        let Opened { session, generation, .. } = self.opened;
+        let paused = self.paused.subscribe();
+        open(self.node.clone(), session.clone(), generation.clone(), paused, send, frames)
     }
 
     /// Doubles the stream credit when half of it is used.
@@ -241,10 +258,6 @@ impl Served<'_> {
     }
 }
 
-fn access(node: &Node, connection: &Connection, token: Option<&str>) -> Access {
-    Access::of(&node.console, connection.into(), token)
-}
-
 /// Longest frame that a client may send on a channel.
 fn longest(node: &Node) -> usize {
     node.shared.bounds.limits.frame().max(MAX_CONTROL_FRAME)
@@ -254,6 +267,7 @@ fn longest(node: &Node) -> usize {
 async fn open(
     node: Arc<Node>,
     session: Arc<Session>,
+    generation: Generation,
     paused: watch::Receiver<bool>,
     send: SendStream,
     mut frames: Frames,
@@ -261,7 +275,7 @@ async fn open(
     let refusal = match frames.first().await {
         Ok(Some(frame)) => match channel::FromClient::decode(&frame) {
             Ok(channel::FromClient::Join(join)) => {
-                session.attach(&node.shared, Attach { join, send, frames, paused }).await;
+                session.attach(&node.shared, Attach { join, send, frames, generation, paused }).await;
                 return;
             }
             Ok(channel::FromClient::Push(_)) => {

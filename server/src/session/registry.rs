@@ -1,9 +1,9 @@
 //! All sessions of the node, connected and parked.
 
-use super::{Session, Ticket, UNPOISONED};
+use super::{Carrier, Generation, Session, Ticket, UNPOISONED};
 use crate::{config, guard::Access, tally::Tally};
 use dunlin_proto::frame::control::Hello;
-use dunlin_transport::{Connection, Kind};
+use dunlin_transport::Kind;
 use metrics::{counter, gauge};
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ pub(crate) struct Registry {
 pub(crate) struct Opened {
     pub(crate) session: Arc<Session>,
     /// Tells this connection from those that the session was on before.
-    pub(crate) generation: u64,
+    pub(crate) generation: Generation,
     pub(crate) resumed: bool,
 }
 
@@ -32,27 +32,28 @@ impl Registry {
     }
 
     /// Resumes the session that the hello asks for, or else begins a new one.
-    pub(crate) fn open(&self, hello: &Hello, connection: &Connection, access: Access) -> Opened {
+    pub(crate) fn open(&self, hello: &Hello, carrier: Carrier, access: Access) -> Opened {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
         let held = ticket.and_then(|ticket| sessions.get(&ticket)).filter(|held| held.client == hello.client);
         if let Some(session) = held {
-            let generation = session.connect(connection.clone(), access);
+            let generation = session.connect(carrier, access);
             self.tally.resumed();
             return Opened { session: session.clone(), generation, resumed: true };
         }
         let ticket: Ticket = rand::random();
         let name = format!("{:016x}", rand::random::<u64>());
-        let session = Session::new(name.into(), ticket, hello, connection.clone(), access);
+        let session = Session::new(name.into(), ticket, hello, carrier, access);
         let session = Arc::new(session);
         sessions.insert(ticket, session.clone());
         self.tally.opened();
         gauge!("dunlin_sessions").set(sessions.len() as f64);
-        Opened { session, generation: 0, resumed: false }
+        let generation = Generation::clone(&session.state().generation);
+        Opened { session, generation, resumed: false }
     }
 
     /// The session's connection is gone: it waits for its client, unless it has moved to another connection.
-    pub(crate) fn park(&self, session: &Session, generation: u64, now: Instant) {
+    pub(crate) fn park(&self, session: &Session, generation: &Generation, now: Instant) {
         if self.bounds.linger.is_zero() {
             self.close(session, generation, now);
         } else {
@@ -61,7 +62,7 @@ impl Registry {
     }
 
     /// Ends the session of a connection that closed on purpose, unless it has moved to another connection.
-    pub(crate) fn close(&self, session: &Session, generation: u64, now: Instant) {
+    pub(crate) fn close(&self, session: &Session, generation: &Generation, now: Instant) {
         // Locked first, or another worker could resume it between its parking and its end.
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         if session.park(generation, now) {
@@ -71,8 +72,30 @@ impl Registry {
         }
     }
 
-    /// Ends sessions that have waited too long, and the longest waiting ones beyond the bound.
+    /// Notices when a client's address has changed: to be called when the client has said something, and now and then.
+    pub(crate) fn look(&self, session: &Session, now: Instant) {
+        let (change, admitted) = session.look(now);
+        if let Some(change) = change {
+            self.tally.migrated(change.kind);
+            let kind = change.kind.name();
+            tracing::debug!(session = &*session.name, kind, from = %change.from, to = %change.to, "path changed");
+        }
+        if let Err(code) = admitted {
+            self.tally.refused(code);
+            tracing::info!(session = &*session.name, %code, "closed after a change of path");
+        }
+    }
+
+    /// Looks after sessions, once in a while: where their clients are, and which have waited too long for theirs.
     pub(crate) fn sweep(&self, now: Instant) {
+        for session in self.all() {
+            self.look(&session, now);
+        }
+        self.expire(now);
+    }
+
+    /// Ends sessions that have waited too long, and the longest waiting ones beyond the bound.
+    fn expire(&self, now: Instant) {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let mut parked: Vec<(Instant, Ticket)> = sessions
             .iter()

@@ -75,6 +75,8 @@ pub(super) struct PerSecond {
 /// How interruptions ended, since the start.
 #[derive(Debug, Serialize)]
 pub(super) struct Continuity {
+    /// Changes of address that a connection survived: a NAT that forgot its client, or another network.
+    pub(super) migrated: u64,
     /// Sessions that a client came back to.
     pub(super) resumed: u64,
     /// Joins from a position after which nothing was missing.
@@ -145,6 +147,29 @@ pub(super) struct SessionRow {
     pub(super) resumed: u64,
     /// Whether it waits for its client.
     pub(super) parked: bool,
+    pub(super) paths: PathHistory,
+}
+
+/// How a session's client has changed its address while its connection lived on; a new connection is no change. Addresses
+/// are told as they are seen, which is before the client has proved that it is there.
+#[derive(Debug, Serialize)]
+pub(super) struct PathHistory {
+    /// How many changes there were in all.
+    pub(super) changes: u64,
+    /// The last of them, 8 at most, newest first.
+    pub(super) last: Vec<PathChange>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct PathChange {
+    /// What was different: `port`, `address` (IP), or `family` (IPv4 and IPv6).
+    pub(super) kind: &'static str,
+    /// Address and port before.
+    pub(super) from: String,
+    /// Address and port after.
+    pub(super) address: String,
+    /// Milliseconds since the server noticed.
+    pub(super) ms: u64,
 }
 
 impl Sessions {
