@@ -80,11 +80,12 @@ export class Online {
     const patience = new Promise((resolve) => setTimeout(resolve, FAREWELL));
     await Promise.race([this.ended, patience]);
     this.live.connection.close(Code.OK, message);
+    this.#end(lost("the session was closed"));
   }
 
-  /** Lets go of the connection without ending the session. Code 0 would say that this client has finished. */
-  abandon(reason: string): void {
-    this.live.connection.close(Code.GOING_AWAY, reason);
+  /** Lets go of the connection without ending the session, unless the code is 0: that says that this client has finished. */
+  abandon(reason: string, code: number = Code.GOING_AWAY): void {
+    this.live.connection.close(code, reason);
     this.#end(lost(reason));
   }
 

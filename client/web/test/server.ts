@@ -54,6 +54,8 @@ export class Server {
   tokens: unknown[] = [];
   /** Dialling takes so long, in milliseconds. */
   latency = 0;
+  /** So long a `Hello` lies about before it is looked at, in milliseconds; also one whose client is gone by then. */
+  slowness = 0;
 
   dial(kind: TransportKind): Dial {
     return async (_url, _hashes, signal) => {
@@ -129,7 +131,10 @@ export class Server {
           connection.fail(code, "no");
           return;
         }
+        if (this.slowness > 0) await new Promise((resolve) => setTimeout(resolve, this.slowness));
         session = this.#welcome(connection, stream, fields[3] as Uint8Array | null);
+        // The client may have been too quick.
+        this.#closed(connection, connection.closedByClient?.code);
       } else if (kind === Kind.PING) stream.send(encodeFrame([Kind.PONG, fields[0]]));
       else if (kind === Kind.PAUSE && session) session.paused = true;
       else if (kind === Kind.RESUME && session) {
