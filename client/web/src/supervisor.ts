@@ -171,8 +171,9 @@ export class Supervisor {
 
   /** A channel has received something. */
   received(live: Live): void {
-    const isFull = live.connection.stats().receivedBytes >= this.#settings.rotateAfter;
-    if (isFull && live === this.live) this.#move?.now();
+    if (live !== this.live) return;
+    this.#online?.received();
+    if (live.connection.stats().receivedBytes >= this.#settings.rotateAfter) this.#move?.now();
   }
 
   get #interval(): number {
@@ -288,6 +289,7 @@ export class Supervisor {
         handshakeMs: 0,
         rttMs: undefined,
         received: () => this.received(live),
+        asked: () => this.live === live && this.#online?.asked(),
       };
       greeted(live);
       const welcome = await control.welcome();
