@@ -113,6 +113,8 @@ export class PipeConnection implements Connection {
   /** How the client closed it, if it did. */
   closedByClient: { code: number; reason: string } | undefined;
   isOver = false;
+  /** The server has closed it, and not the network. */
+  isClosed = false;
   #isLost = false;
   #streams: PipeStream[] = [];
   #close!: (info: CloseInfo) => void;
@@ -152,7 +154,9 @@ export class PipeConnection implements Connection {
 
   /** The server closes it; without a code it is lost. */
   fail(code?: number, reason = ""): void {
-    if (this.isOver || this.#isLost) return;
+    if (this.isOver) return;
+    this.isClosed = code !== undefined;
+    if (this.#isLost) return;
     this.#end({ code, reason });
     this.onClose(this, undefined);
   }
