@@ -1,7 +1,7 @@
 // What becomes of a session when the network under it changes.
 import type { JSHandle, Page } from "@playwright/test";
 import { Relay } from "../harness/relay.ts";
-import type { Way } from "../harness/way.ts";
+import { ahead, type Way } from "../harness/way.ts";
 import { expect, figure, test } from "../harness/world.ts";
 import type { Ear } from "../page/ear.ts";
 
@@ -51,7 +51,7 @@ async function heardAll(ear: JSHandle<Ear>, count: number): Promise<void> {
 }
 
 test("NAT rebinding in mid-stream: the same connection goes on", async ({ page, other, server, relay }) => {
-  const ear = await listening(page, server.wayBy(relay.port));
+  const ear = await listening(page, ahead(server.wayBy(relay.port)));
   const ticker = await ticking(other, server.way);
   await hears(ear, 50);
   relay.rebind();
@@ -103,7 +103,7 @@ test("UDP that is blocked in mid-session, and comes back: nothing is lost, and t
   server,
   relay,
 }) => {
-  const ear = await listening(page, server.wayBy(relay.port));
+  const ear = await listening(page, ahead(server.wayBy(relay.port)));
   const ticker = await ticking(other, server.way);
   await hears(ear, 50);
   relay.loss = "all";
@@ -134,7 +134,7 @@ test("pushes whose answers are lost with the connection are applied once", async
   server,
   relay,
 }) => {
-  const ear = await listening(page, server.wayBy(relay.port));
+  const ear = await listening(page, ahead(server.wayBy(relay.port)));
   await ear.evaluate(({ channel }) => channel.push("n", 0));
   relay.loss = "down";
   const pushed = await ear.evaluateHandle(({ channel }) => ({
