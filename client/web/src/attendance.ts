@@ -104,8 +104,9 @@ export class Attendance {
         if (this.#over) return { type: "link" };
         if (member.mayLeave) return { type: "left" };
         const next = member.outbox.next();
-        if (next !== undefined && this.#isShortEnough(next.reference, next.payload))
-          await stream.write(push(next));
+        if (next === undefined || !this.#isShortEnough(next.reference, next.payload)) continue;
+        this.#live.asked();
+        await stream.write(push(next));
       }
     } catch (error) {
       const loss = lossOf(error);

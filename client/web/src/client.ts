@@ -38,6 +38,8 @@ export class Client {
   /** The latest member of each topic, with its end to come. */
   readonly #topics = new Map<string, { readonly member: Member; readonly over: Promise<void> }>();
   readonly #unwatch: () => void;
+  /** Resolves when the end was told. */
+  readonly #ended: Promise<void>;
   #link: Live | undefined;
   #state: State = { type: "connecting" };
   /** The last push reference given out. One row of numbers for all topics: in each of them references rise. */
@@ -75,7 +77,7 @@ export class Client {
         })
       : () => {};
     this.#unwatch = unwatch;
-    void supervisor.run().then((closed) => this.#end(closed));
+    this.#ended = supervisor.run().then((closed) => this.#end(closed));
   }
 
   /** Whether the client is connected. */
@@ -171,11 +173,15 @@ export class Client {
     this.#supervisor.setPaused(this.paused);
   }
 
-  /** Ends every channel, after their pushes are answered or five seconds are over, and then the session. */
+  /**
+   * Ends every channel, after their pushes are answered or five seconds are over, and then the session. Resolves when the client is
+   * in the state `"closed"`.
+   */
   async close(): Promise<void> {
     for (const member of this.#members) member.leave();
     await Promise.all([...this.#topics.values()].map(({ over }) => over));
-    await this.#supervisor.close();
+    void this.#supervisor.close();
+    await this.#ended;
   }
 
   #setLink(live: Live | undefined): void {

@@ -13,6 +13,8 @@ export interface Live {
   rttMs: number | undefined;
   /** Called when a channel has received something. */
   received(): void;
+  /** Called when a channel has sent something that is answered. */
+  asked(): void;
 }
 
 export function infoOf({ connection, welcome, handshakeMs, rttMs }: Live): ConnectionInfo | undefined {

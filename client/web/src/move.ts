@@ -14,7 +14,7 @@ export type MakeConnection = (signal: AbortSignal, asking: () => void) => Promis
 
 /** Makes a new connection while the old one goes on, and tries again until it is there or no longer wanted. */
 export class Move {
-  /** Resolves with the new connection; pending as long as there is none. */
+  /** Resolves with the new connection, also if it was called off too late; pending as long as there is none. */
   readonly done: Promise<{ readonly online: Online }>;
   readonly #due: () => number;
   readonly #make: MakeConnection;
@@ -58,7 +58,7 @@ export class Move {
     return Promise.race([this.#result, silence]);
   }
 
-  /** Nobody wants the new connection any more. */
+  /** Nobody wants the new connection any more. If it comes nevertheless, somebody has to end it. */
   cancel(): void {
     this.#over = true;
     clearTimeout(this.#timer);
@@ -71,10 +71,6 @@ export class Move {
       const online = await this.#make(attempt.signal, () => {
         this.#asked = true;
       });
-      if (this.#over) {
-        online.abandon("going on with another connection");
-        return undefined;
-      }
       this.#over = true;
       this.#resolve({ online });
       return online;

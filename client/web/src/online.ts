@@ -17,6 +17,8 @@ export class Online {
   readonly #random: () => number;
   readonly #liveness: Liveness;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer fires, in milliseconds since 1970. */
+  #timerAt = 0;
   #leaving: ReturnType<typeof setTimeout> | undefined;
   #end!: (ending: Ending) => void;
   #over = false;
@@ -56,9 +58,20 @@ export class Online {
   /** Asks for a sign of life that must come soon. */
   check(): void {
     if (this.#over) return;
-    this.#liveness.check(Date.now(), this.live.connection.stats(), this.live.rttMs);
+    this.#liveness.check(Date.now(), this.live.connection.stats());
     this.#ping(undefined);
     this.#schedule();
+  }
+
+  /** A channel has received something. */
+  received(): void {
+    this.#liveness.arrived(Date.now());
+    if (this.#liveness.due < this.#timerAt) this.#schedule();
+  }
+
+  /** A channel has sent something that is answered. */
+  asked(): void {
+    this.#liveness.sent(Date.now());
   }
 
   /** How long there may be silence before a `Ping` goes out. */
@@ -80,11 +93,12 @@ export class Online {
     const patience = new Promise((resolve) => setTimeout(resolve, FAREWELL));
     await Promise.race([this.ended, patience]);
     this.live.connection.close(Code.OK, message);
+    this.#end(lost("the session was closed"));
   }
 
-  /** Lets go of the connection without ending the session. Code 0 would say that this client has finished. */
-  abandon(reason: string): void {
-    this.live.connection.close(Code.GOING_AWAY, reason);
+  /** Lets go of the connection without ending the session, unless the code is 0: that says that this client has finished. */
+  abandon(reason: string, code: number = Code.GOING_AWAY): void {
+    this.live.connection.close(code, reason);
     this.#end(lost(reason));
   }
 
@@ -98,6 +112,7 @@ export class Online {
 
   async #hear(): Promise<void> {
     const frame = await this.#control.next();
+    this.#liveness.answered();
     switch (frame.kind) {
       case Kind.PONG:
         return this.#pong(frame.n);
@@ -120,6 +135,7 @@ export class Online {
   #ping(pong: ((rttMs: number | undefined) => void) | undefined): void {
     this.#asked += 1;
     this.#pings.set(this.#asked, { at: performance.now(), pong });
+    this.#liveness.sent(Date.now());
     this.#control.send(ping(this.#asked));
   }
 
@@ -128,13 +144,15 @@ export class Online {
     if (asked === undefined) return;
     this.#pings.delete(n);
     this.live.rttMs = performance.now() - asked.at;
+    this.#liveness.rttMs = this.live.rttMs;
     asked.pong?.(this.live.rttMs);
   }
 
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#over) return;
-    this.#timer = setTimeout(() => this.#act(), this.#liveness.due - Date.now());
+    this.#timerAt = this.#liveness.due;
+    this.#timer = setTimeout(() => this.#act(), this.#timerAt - Date.now());
   }
 
   #act(): void {

@@ -17,6 +17,12 @@ import { Code, VERSION } from "./wire.ts";
 /** How often a client pings that has nothing to listen to or is not looked at: enough for NATs, in milliseconds. */
 const RELAXED = 25_000;
 
+/**
+ * How long after an attempt without an answer the server may still come to its `Hello`, in milliseconds: it then moves the session
+ * to a connection that is gone, and away from the one in use.
+ */
+const STRAY = 30_000;
+
 /** What the supervisor tells. */
 export interface Hooks {
   state(state: State): void;
@@ -45,6 +51,8 @@ export class Supervisor {
   #attempt: AbortController | undefined;
   /** Where the server sent this client: tried once, before the usual address. */
   #elsewhere: string | undefined;
+  /** When the last attempt was given up that had asked for the session. */
+  #strayAt = Number.NEGATIVE_INFINITY;
   #closing = false;
   /** The page is frozen or about to be: nothing is dialled. */
   #suspended = false;
@@ -92,7 +100,7 @@ export class Supervisor {
       if (endsSession(ending)) this.#ticket = undefined;
       if (ending.type === "away") this.#elsewhere = ending.url;
       const delay = await this.#delay(ending, outage.failures);
-      if (delay === undefined) return closedBy(ending);
+      if (delay === undefined) return this.#closing ? CLOSED_BY_US : closedBy(ending);
       this.#hooks.state(outageState(outage, Date.now()));
       await this.#bell.until(() => this.#closing || this.#hurry, delay);
       this.#hurry = false;
@@ -163,8 +171,9 @@ export class Supervisor {
 
   /** A channel has received something. */
   received(live: Live): void {
-    const isFull = live.connection.stats().receivedBytes >= this.#settings.rotateAfter;
-    if (isFull && live === this.live) this.#move?.now();
+    if (live !== this.live) return;
+    this.#online?.received();
+    if (live.connection.stats().receivedBytes >= this.#settings.rotateAfter) this.#move?.now();
   }
 
   get #interval(): number {
@@ -209,8 +218,12 @@ export class Supervisor {
       this.#move = undefined;
       if (moved === undefined) {
         online.abandon("going on with another connection");
+        // What comes nevertheless has the session: it is over if this client is.
+        const code = () => (this.#closing ? Code.OK : Code.GOING_AWAY);
+        void move.done.then((late) => late.online.abandon("going on with another connection", code()));
         this.#online = undefined;
-        return isMoved(next.ending) && move.hasAsked ? lost("the session was being moved") : next.ending;
+        const byUs = move.hasAsked || Date.now() < this.#strayAt + STRAY;
+        return isMoved(next.ending) && byUs ? lost("the session was being moved") : next.ending;
       }
       online = moved;
       this.#hooks.link(online.live);
@@ -219,6 +232,10 @@ export class Supervisor {
 
   #use(online: Online): void {
     this.#online = online;
+    // Whoever asked while it was being made has found nothing to end.
+    if (this.#closing) void online.finish("");
+    else if (this.#suspended) online.abandon("the page was put aside");
+    if (this.#closing || this.#suspended) return;
     this.problem = undefined;
     online.setPaused(this.#paused);
     online.setInterval(this.#interval);
@@ -255,13 +272,14 @@ export class Supervisor {
     const start = performance.now();
     let connection: Connection;
     try {
-      this.#token = await this.#settings.token();
+      this.#token = await unless(signal, this.#settings.token());
       connection = await dial(signal);
     } catch (error) {
       throw new Ended(lost(error instanceof Error ? error.message : String(error)));
     }
     const abort = () => connection.close(this.#closing ? Code.OK : Code.GOING_AWAY, "no answer in time");
     signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
     try {
       const greeting = hello(this.#settings.agent, this.#client, this.#ticket, this.#token);
       const control = await Control.open(connection, greeting);
@@ -271,6 +289,7 @@ export class Supervisor {
         handshakeMs: 0,
         rttMs: undefined,
         received: () => this.received(live),
+        asked: () => this.live === live && this.#online?.asked(),
       };
       greeted(live);
       const welcome = await control.welcome();
@@ -281,6 +300,7 @@ export class Supervisor {
       return new Online(live, control, this.#interval, () => this.#environment.random());
     } catch (error) {
       connection.close(Code.GOING_AWAY, "going on with another connection");
+      if (error instanceof Ended && error.ending.type === "lost") this.#strayAt = Date.now();
       throw error;
     } finally {
       signal.removeEventListener("abort", abort);
@@ -302,7 +322,11 @@ export class Supervisor {
   async #delay(ending: Ending, failures: number): Promise<number | undefined> {
     let advice = endingRetry(ending);
     if (advice === "newToken" && this.#settings.tokenMayChange) {
-      const token = await this.#settings.token().catch(() => this.#token);
+      const asked = this.#settings.token().catch(() => this.#token);
+      const token = await Promise.race([
+        asked,
+        this.#bell.until(() => this.#closing).then(() => this.#token),
+      ]);
       if (token !== this.#token) advice = "now";
     }
     return retryDelay(this.#settings.backoff, failures, advice, () => this.#environment.random());
@@ -320,4 +344,12 @@ function patience(failures: number): number {
 /** Whether the session was resumed on another connection. */
 function isMoved(ending: Ending): boolean {
   return ending.type === "refused" && ending.refusal.code === Code.SESSION_MOVED;
+}
+
+/** What an application is asked for, which may take as long as it likes, unless the attempt is called off. */
+function unless<T>(signal: AbortSignal, asked: Promise<T>): Promise<T> {
+  const calledOff = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(new Error("no answer in time")));
+  });
+  return Promise.race([asked, calledOff]);
 }

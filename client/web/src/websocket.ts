@@ -17,6 +17,9 @@ const STATUS = 4000;
 /** The longest reason that a close frame has room for (RFC 6455, 5.5.1). */
 const MAX_REASON = 123;
 
+/** How long a socket that is not wanted any more may take to open, in milliseconds: to close it before makes browsers complain. */
+const OPENING = 1_000;
+
 /** Bytes in the socket's own queue beyond which streams wait for their turn in ours, where turns are fair. */
 const HIGH_WATER = 64 * 1024;
 
@@ -28,7 +31,12 @@ export function dialWebSocket(url: string, signal: AbortSignal): Promise<Connect
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, SUBPROTOCOL);
     socket.binaryType = "arraybuffer";
-    const abort = () => socket.close();
+    const close = () => socket.close();
+    const abort = () => {
+      socket.onopen = close;
+      setTimeout(close, OPENING);
+      reject(new ConnectionLost("called off"));
+    };
     signal.addEventListener("abort", abort);
     const failed = () => {
       signal.removeEventListener("abort", abort);

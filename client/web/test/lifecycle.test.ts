@@ -157,6 +157,50 @@ test(
 );
 
 test(
+  "a way that dies under live traffic is noticed in a few seconds, though the server's side stands",
+  story(async (world) => {
+    const client = world.client({ keepAlive: 25_000 });
+    const room = client.join("a");
+    const heard: unknown[] = [];
+    room.on("event", ({ data }) => heard.push(data));
+    await room.joined;
+    let n = 0;
+    const talk = async (ms: number) => {
+      for (const until = n + ms / 50; n < until; n++) {
+        world.server.publish("a", n);
+        await pass(50);
+      }
+    };
+    await talk(1_000);
+    assert.equal(world.server.pings, 0);
+    world.server.connection.lose();
+    await talk(3_200);
+    assert.equal(world.server.connections.length, 1);
+    await talk(1_000);
+    assert.equal(world.server.connections.length, 2);
+    assert.deepEqual(
+      heard,
+      Array.from({ length: n }, (_, n) => n),
+    );
+  }),
+);
+
+test(
+  "a flow of messages that stops is one question and no more",
+  story(async (world) => {
+    const client = world.client({ keepAlive: 25_000 });
+    await client.join("a").joined;
+    for (let n = 0; n < 20; n++) {
+      world.server.publish("a", n);
+      await pass(50);
+    }
+    await pass(20_000, 100);
+    assert.equal(world.server.pings, 1);
+    assert.equal(world.server.connections.length, 1);
+  }),
+);
+
+test(
   "a network that is back is used at once, and a long outage is called offline",
   story(async (world) => {
     world.server.network = { webtransport: "refused", websocket: "refused" };

@@ -14,9 +14,12 @@ class Half {
   ended = false;
   error: Error | undefined;
   written = 0;
+  /** What is written gets lost. */
+  isVoid = false;
   #wake: (() => void) | undefined;
 
   push(bytes: Uint8Array): void {
+    if (this.isVoid) return;
     this.chunks.push(bytes);
     this.written += bytes.length;
     this.#wake?.();
@@ -110,6 +113,9 @@ export class PipeConnection implements Connection {
   /** How the client closed it, if it did. */
   closedByClient: { code: number; reason: string } | undefined;
   isOver = false;
+  /** The server has closed it, and not the network. */
+  isClosed = false;
+  #isLost = false;
   #streams: PipeStream[] = [];
   #close!: (info: CloseInfo) => void;
 
@@ -126,6 +132,7 @@ export class PipeConnection implements Connection {
   async openStream(): Promise<Stream> {
     if (this.isOver) throw new ConnectionLost("over");
     const [up, down] = [new Half(), new Half()];
+    down.isVoid = this.#isLost;
     const stream = new PipeStream(up, down);
     this.#streams.push(stream);
     this.accept(this, new ServerStream(up, down), this.#streams.length === 1);
@@ -139,9 +146,17 @@ export class PipeConnection implements Connection {
     this.onClose(this, code);
   }
 
+  /** From now on nothing of what the server sends arrives, and nobody says so. */
+  lose(): void {
+    this.#isLost = true;
+    for (const { down } of this.#streams) down.isVoid = true;
+  }
+
   /** The server closes it; without a code it is lost. */
   fail(code?: number, reason = ""): void {
     if (this.isOver) return;
+    this.isClosed = code !== undefined;
+    if (this.#isLost) return;
     this.#end({ code, reason });
     this.onClose(this, undefined);
   }

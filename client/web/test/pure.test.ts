@@ -232,7 +232,8 @@ test("a page that is looked at again waits a second, or three round trips", () =
   liveness.check(100, quiet);
   assert.equal(liveness.due, 1_100);
   assert.equal(liveness.act(1_100, quiet), "giveUp");
-  liveness.check(100, quiet, 700);
+  liveness.rttMs = 700;
+  liveness.check(100, quiet);
   assert.equal(liveness.act(1_100, quiet), "ping");
   assert.equal(liveness.act(2_100, quiet), "ping");
   assert.equal(liveness.act(3_100, quiet), "giveUp");
@@ -244,6 +245,115 @@ test("a timer that was frozen proves nothing: it asks once more, and waits a sec
   assert.equal(liveness.act(2_000, quiet), "ping");
   assert.equal(liveness.act(60_000, quiet), "ping");
   assert.equal(liveness.act(61_000, quiet), "giveUp");
+});
+
+/** A connection on which something has arrived every 50 ms for two seconds, until 2,000. */
+function flowing(every = 25_000): { liveness: Liveness; seen: { sentBytes: number; receivedBytes: number } } {
+  const liveness = new Liveness(every, 0, { sentBytes: 0, receivedBytes: 0 });
+  for (let at = 50; at <= 2_000; at += 50) liveness.arrived(at);
+  return { liveness, seen: { sentBytes: 0, receivedBytes: 4_000 } };
+}
+
+/** What is done when nothing arrives any more, and when, with timers that are in time. */
+function acts(liveness: Liveness, seen: { sentBytes: number; receivedBytes: number }): [number, string][] {
+  const acts: [number, string][] = [];
+  while (acts.at(-1)?.[1] !== "giveUp") {
+    const { due } = liveness;
+    acts.push([due, liveness.act(due, seen)]);
+  }
+  return acts;
+}
+
+test("a flow that stops is asked about at once, and the connection is given up after two questions", () => {
+  const { liveness, seen } = flowing();
+  assert.deepEqual(acts(liveness, seen), [
+    [2_300, "ping"],
+    [3_300, "ping"],
+    [4_300, "ping"],
+    [5_300, "giveUp"],
+  ]);
+});
+
+test("a flow is waited for by its own pace, and by the round trip", () => {
+  const far = flowing();
+  far.liveness.rttMs = 400;
+  assert.deepEqual(acts(far.liveness, far.seen), [
+    [3_200, "ping"],
+    [4_400, "ping"],
+    [5_400, "ping"],
+    [6_400, "giveUp"],
+  ]);
+  const slow = new Liveness(25_000, 0, { sentBytes: 0, receivedBytes: 0 });
+  for (let at = 200; at <= 2_000; at += 200) slow.arrived(at);
+  assert.equal(slow.due, 2_800);
+  // What comes together is one arrival, or a burst would make the pace look fast.
+  for (let at = 2_200; at <= 3_000; at += 200) for (let n = 0; n < 20; n++) slow.arrived(at + n);
+  assert.equal(slow.due, 3_800);
+});
+
+test("what was sent since something arrived is the first question", () => {
+  const early = flowing();
+  early.liveness.sent(2_050);
+  early.liveness.sent(2_200);
+  assert.deepEqual(acts(early.liveness, early.seen), [
+    [2_300, "rest"],
+    [3_050, "ping"],
+    [4_050, "ping"],
+    [5_050, "giveUp"],
+  ]);
+  const answered = flowing();
+  answered.liveness.sent(2_050);
+  answered.liveness.answered();
+  assert.deepEqual(acts(answered.liveness, answered.seen)[0], [2_300, "ping"]);
+  // Nobody looked for a long time: what was sent then is no reason to give up at once.
+  const late = flowing();
+  late.liveness.sent(2_050);
+  assert.equal(late.liveness.act(9_000, late.seen), "ping");
+  assert.deepEqual(acts(late.liveness, late.seen), [
+    [10_000, "ping"],
+    [11_000, "giveUp"],
+  ]);
+});
+
+test("a flow that has ended and a server that answers: one question, and patience again", () => {
+  const { liveness, seen } = flowing();
+  assert.equal(liveness.act(2_300, seen), "ping");
+  const answered = { ...seen, receivedBytes: seen.receivedBytes + 9 };
+  assert.equal(liveness.act(3_300, answered), "rest");
+  assert.equal(liveness.due, 27_300);
+  // A few messages now and then are no flow.
+  for (const at of [3_400, 3_500, 4_000]) liveness.arrived(at);
+  assert.equal(liveness.due, 27_300);
+  assert.equal(liveness.act(27_300, answered), "ping");
+  assert.equal(liveness.act(28_300, answered), "ping");
+  assert.equal(acts(liveness, answered).at(-1)?.[0], 32_300);
+});
+
+test("a flow that goes on costs no question, however early or late the timer", () => {
+  const { liveness, seen } = flowing(2_000);
+  liveness.arrived(2_290);
+  assert.equal(liveness.due, 2_000);
+  assert.equal(liveness.act(2_300, { sentBytes: 9, receivedBytes: 4_100 }), "rest");
+  assert.equal(liveness.due, 2_610);
+  assert.equal(liveness.act(2_609, seen), "rest");
+});
+
+test("a page that is too busy to keep its timers does not give a connection up", () => {
+  const { liveness, seen } = flowing();
+  assert.equal(liveness.act(4_000, seen), "ping");
+  for (let due = liveness.due; due < 60_000; due = liveness.due) {
+    assert.equal(liveness.act(due + 300, seen), "ping", `${due}`);
+  }
+  const { due } = liveness;
+  assert.equal(liveness.act(due, { ...seen, receivedBytes: seen.receivedBytes + 1 }), "rest");
+});
+
+test("a clock that is set back delays nothing for longer than an interval", () => {
+  const { liveness, seen } = flowing(2_000);
+  assert.equal(liveness.act(-1_000_000, seen), "rest");
+  assert.equal(liveness.due, -998_000);
+  liveness.arrived(-999_000);
+  assert.equal(liveness.act(-998_000, seen), "ping");
 });
 
 test("the table says whether to come back", () => {

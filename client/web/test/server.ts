@@ -1,4 +1,5 @@
 import { decode } from "@msgpack/msgpack";
+import { Bell } from "../src/bell.ts";
 import { encodeFrame, encodeValue } from "../src/codec.ts";
 import type { Dial } from "../src/environment.ts";
 import { ConnectionLost, type TransportKind } from "../src/transport.ts";
@@ -35,6 +36,8 @@ export class Server {
   readonly topics = new Map<string, Event[]>();
   readonly sessions = new Map<string, Session>();
   readonly connections: PipeConnection[] = [];
+  /** Rings when a session has a connection. */
+  readonly #welcomed = new Bell();
   /** What was dialled, in order. */
   readonly dialled: TransportKind[] = [];
   /** Frames received on control streams, kinds only, without pings. */
@@ -54,6 +57,8 @@ export class Server {
   tokens: unknown[] = [];
   /** Dialling takes so long, in milliseconds. */
   latency = 0;
+  /** So long a `Hello` lies about before it is looked at, in milliseconds; also one whose client is gone by then. */
+  slowness = 0;
 
   dial(kind: TransportKind): Dial {
     return async (_url, _hashes, signal) => {
@@ -129,7 +134,11 @@ export class Server {
           connection.fail(code, "no");
           return;
         }
+        if (this.slowness > 0) await new Promise((resolve) => setTimeout(resolve, this.slowness));
+        if (connection.isClosed) return;
         session = this.#welcome(connection, stream, fields[3] as Uint8Array | null);
+        // The client may have been too quick.
+        this.#closed(connection, connection.closedByClient?.code);
       } else if (kind === Kind.PING) stream.send(encodeFrame([Kind.PONG, fields[0]]));
       else if (kind === Kind.PAUSE && session) session.paused = true;
       else if (kind === Kind.RESUME && session) {
@@ -151,6 +160,7 @@ export class Server {
     session.paused = false;
     if (old !== connection) old?.fail(Code.SESSION_MOVED, "moved");
     this.sessions.set(hex(session.ticket), session);
+    this.#welcomed.ring();
     const limits = [1024, 100, 4];
     stream.send(
       encodeFrame([
@@ -173,11 +183,9 @@ export class Server {
     if (!body || this.mute) return;
     const [, topic, since, delivery] = decode(body) as [number, string, [number, number] | null, number];
     // The Hello of the same flight comes first.
-    let session: Session | undefined;
-    for (let tries = 0; !session && tries < 50; tries++) {
-      session = [...this.sessions.values()].find((one) => one.connection === connection);
-      if (!session) await Promise.resolve();
-    }
+    const opened = () => [...this.sessions.values()].find((one) => one.connection === connection);
+    await this.#welcomed.until(() => opened() !== undefined);
+    const session = opened();
     if (!session) return;
     this.joins.push({ topic, since });
     if (this.refuseJoin) {

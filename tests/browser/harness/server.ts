@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { binary } from "./target.ts";
-import type { Way } from "./way.ts";
+import { ahead, type Way } from "./way.ts";
 
 /** Where a server listens. */
 export interface Ports {
@@ -58,7 +58,7 @@ export class Server {
 
   /** The straight way: WebTransport by certificate hash, and WebSocket without TLS, as `discover()` finds it. */
   get way(): Way {
-    return this.wayBy(this.#started.secure);
+    return ahead(this.wayBy(this.#started.secure));
   }
 
   /** The same with UDP through another port. */

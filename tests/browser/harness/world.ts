@@ -1,3 +1,4 @@
+import { freemem, loadavg } from "node:os";
 import { test as base, type Page } from "@playwright/test";
 import type { Api } from "../page/page.ts";
 import { Relay } from "./relay.ts";
@@ -52,6 +53,12 @@ export { expect } from "@playwright/test";
 
 /** Loads the tests' page. */
 export async function open(page: Page, site: Site): Promise<Page> {
+  // Playwright says only that the target crashed: whether the machine was short of memory tells whose fault it was.
+  page.on("crash", () => {
+    console.log(
+      `    the page crashed; ${Math.round(freemem() / 2 ** 20)} MiB of memory free, load ${loadavg()[0]}`,
+    );
+  });
   await page.goto(site.url);
   await page.waitForFunction(() => "dunlin" in globalThis);
   return page;

@@ -1,3 +1,4 @@
+import { AMPLE } from "../harness/way.ts";
 import { expect, test } from "../harness/world.ts";
 
 for (const transport of ["webtransport", "websocket"] as const) {
@@ -95,12 +96,15 @@ for (const transport of ["webtransport", "websocket"] as const) {
 }
 
 test("a page that the server itself tells the way connects by certificate hash", async ({ page, server }) => {
-  const carried = await page.evaluate(async (site) => {
-    const { url, options } = await dunlin.discover(site);
-    const client = new dunlin.Client(url, options);
-    await client.ping();
-    return client.connection?.transport;
-  }, server.site);
+  const carried = await page.evaluate(
+    async ([site, headStart]) => {
+      const { url, options } = await dunlin.discover(site);
+      const client = new dunlin.Client(url, { ...options, headStart });
+      await client.ping();
+      return client.connection?.transport;
+    },
+    [server.site, AMPLE] as const,
+  );
   expect(carried).toBe("webtransport");
 });
 
