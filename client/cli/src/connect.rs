@@ -40,6 +40,9 @@ pub(crate) struct Server {
     /// Trust exactly the certificate with this hash, in hex or base64
     #[arg(long, global = true, value_name = "SHA256")]
     pin: Option<Fingerprint>,
+    /// Try this machine's other networks too when nothing comes by the one that the system prefers; that passes a VPN by
+    #[arg(long, global = true)]
+    any_network: bool,
     /// How often a quiet connection is checked for life
     #[arg(long, global = true, value_name = "TIME", default_value = "1s", value_parser = parse_span)]
     keep_alive: Duration,
@@ -104,6 +107,7 @@ impl Server {
         Ok(builder
             .trust(trust)
             .keep_alive(self.keep_alive)
+            .any_network(self.any_network)
             .connect_timeout(self.timeout)
             .backoff(Backoff { cap: MAX_PAUSE, ..Backoff::default() })
             .agent(concat!("dunlin-cli/", env!("CARGO_PKG_VERSION"))))

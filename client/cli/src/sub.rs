@@ -3,20 +3,25 @@
 mod feed;
 mod human;
 mod object;
+mod wander;
 
-use std::{io, pin::pin};
+use std::{io, pin::pin, time::Duration};
 
 use dunlin_client::{Client, Delivery, JoinOptions, Joined, Message, Position, State};
 use jiff::ZonedDateTime;
 use tokio::io::{AsyncWriteExt as _, stdout};
 
-use self::feed::{Feed, Item};
 pub(crate) use self::human::{is_seamless, joined_as};
+use self::{
+    feed::{Feed, Item},
+    wander::Wander,
+};
 use crate::{
     connect::{self, Server},
     exit::{Exit, Failure},
     interrupt::interrupted,
     payload, say,
+    text::parse_span,
 };
 
 /// Most items that are written with one system call.
@@ -29,6 +34,7 @@ Examples:
   dunlin sub room:1 room:2
   dunlin sub room:1 --since oldest --count 10
   dunlin sub room:1 --json | jq -c 'select(.type == \"event\") | .data'
+  dunlin sub room:1 --wander 2s   # what a change of networks costs; publish to room:1 meanwhile
 
 With --json, each line is an object with a `type`:
   event      topic, epoch, offset, event, data, at (ms since 1970), key (if any)
@@ -39,8 +45,11 @@ With --json, each line is an object with a `type`:
   restarted  topic, epoch, offset: the topic's log started over
   direct     topic, event, data: for this member alone
   closed     topic, code, name, message
-  state      state: connecting, online (with session, resumed, transport), recovering, offline or closed
+  state      state: connecting, online (with session, resumed, transport), recovering, offline,
+             paused or closed
   moved      transport, before: what carries the connection has changed
+  change     an interruption is over: rung (migrated, resumed or resync), cause, gap_ms, recovered, lost (null if it
+             cannot be counted), from and to (this device's addresses), transport
 
 In data, bytes are {\"base64\": …} and extensions {\"ext\": TYPE, \"base64\": …}. A payload that is not MessagePack \
 has data null, and stands in base64.")]
@@ -57,6 +66,9 @@ pub(crate) struct Args {
     /// End after this many events
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// Move to another socket this often, as when networks change, and tell how each move went
+    #[arg(long, value_name = "TIME", value_parser = parse_pace)]
+    wander: Option<Duration>,
     /// Print one JSON object a line, for programs
     #[arg(long)]
     json: bool,
@@ -71,6 +83,12 @@ pub(crate) fn parse_since(text: &str) -> Result<Position, String> {
         "oldest" => Ok(Position::OLDEST),
         _ => text.parse().map_err(|_| "write EPOCH:OFFSET or `oldest`".into()),
     }
+}
+
+/// Reads a span that is long enough for a move.
+fn parse_pace(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(20);
+    parse_span(text).and_then(|pace| if pace < SHORTEST { Err("20ms is the least".into()) } else { Ok(pace) })
 }
 
 /// How many events a join that could not go on from its position has missed, if that can be known: positions of
@@ -97,6 +115,7 @@ async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
     let options = JoinOptions { since: args.since, delivery, ..JoinOptions::default() };
     let mut feed = Feed::open(client, &args.topics, &options).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
+    let mut wander = args.wander.map(|every| Wander::new(client.clone(), every));
     let mut stop = pin!(interrupted());
     let mut batch = Vec::with_capacity(BATCH);
     while left > 0 {
@@ -105,13 +124,17 @@ async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
             more = feed.next(&mut batch, BATCH) => if !more {
                 return Ok(Exit::Done);
             },
-            () = &mut stop => return Ok(stopped(args, &feed)),
+            () = hop(&mut wander) => continue,
+            () = &mut stop => return Ok(stopped(args, &feed, wander.as_ref())),
         }
         let mut lines = Vec::new();
         let mut failure = None;
         for item in &batch {
             left -= u64::from(matches!(item, Item::Message(_, Message::Event(_))));
             args.write(item, &mut lines);
+            if let (Item::Change(change), Some(wander)) = (item, &mut wander) {
+                wander.note(change);
+            }
             failure = failure.or_else(|| fatal(item));
             if left == 0 {
                 break;
@@ -119,13 +142,21 @@ async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
         }
         tokio::select! {
             printed = print(&lines) => printed?,
-            () = &mut stop => return Ok(stopped(args, &feed)),
+            () = &mut stop => return Ok(stopped(args, &feed, wander.as_ref())),
         }
         if let Some(failure) = failure {
             return Err(failure);
         }
     }
     Ok(Exit::Done)
+}
+
+/// Moves on when it is time, if the client is to wander.
+async fn hop(wander: &mut Option<Wander>) {
+    match wander {
+        Some(wander) => wander.hop().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Writes to standard output, but not through `std::io`: a reader that has paused (`| less`) would stop the
@@ -146,8 +177,11 @@ fn fatal(item: &Item) -> Option<Failure> {
 }
 
 /// The end by Ctrl-C, which is how most subscriptions end.
-fn stopped(args: &Args, feed: &Feed) -> Exit {
+fn stopped(args: &Args, feed: &Feed, wander: Option<&Wander>) -> Exit {
     if !args.json && !args.raw {
+        if let Some(wander) = wander {
+            say::remark(wander.summary());
+        }
         for (topic, position) in feed.positions() {
             say::remark(format!("{topic}: go on later with --since {position}"));
         }

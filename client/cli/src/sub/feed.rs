@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_client::{Channel, Client, Closed, JoinOptions, Message, Position, State, Topic, Transport};
+use dunlin_client::{
+    Change, Changes, Channel, Client, Closed, JoinOptions, Message, Position, State, Topic, Transport,
+};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
@@ -26,6 +28,8 @@ pub(crate) enum Item {
     State(State),
     /// The connection has another transport, with the one that it had before.
     Moved(Transport, Transport),
+    /// An interruption is over.
+    Change(Change),
 }
 
 /// Everything that happens, in one row. Its tasks end when it is dropped.
@@ -47,6 +51,7 @@ impl Feed {
         let (queue, items) = mpsc::channel(QUEUE);
         let mut tasks = JoinSet::new();
         tasks.spawn(forward_states(States::of(client), queue.clone()));
+        tasks.spawn(forward_changes(client.changes(), queue.clone()));
         let mut joins = JoinSet::new();
         for topic in topics {
             let (client, topic, options) = (client.clone(), topic.clone(), options.clone());
@@ -87,6 +92,14 @@ async fn forward_messages(mut channel: Channel, queue: mpsc::Sender<Item>) {
     }
     // Nobody is left to tell when it fails.
     let _ = queue.send(Item::Ended(channel.topic().clone(), channel.closed())).await;
+}
+
+async fn forward_changes(mut changes: Changes, queue: mpsc::Sender<Item>) {
+    while let Some(change) = changes.next().await {
+        if queue.send(Item::Change(change)).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn forward_states(mut states: States, queue: mpsc::Sender<Item>) {

@@ -1,7 +1,9 @@
 //! What happens, in the words that people read.
 
+use std::net::SocketAddr;
+
 use console::style;
-use dunlin_client::{Joined, Message, Start};
+use dunlin_client::{Cause, Change, Joined, Message, Rung, Start};
 use jiff::ZonedDateTime;
 
 use super::{feed::Item, missed};
@@ -46,16 +48,36 @@ pub(crate) fn remark(item: &Item) -> Option<String> {
                 from.offset, to.offset
             )
         }
-        // The state, or a change of transport, has said all there is to say.
-        Item::Message(_, Message::Joined(joined)) if is_seamless(joined) => return None,
+        // The change says it, once for all topics.
+        Item::Message(_, Message::Joined(joined)) if joined.again && joined.start == Start::Recovered => {
+            return None;
+        }
         Item::Message(topic, Message::Joined(joined)) => format!("{topic}: {}", joined_as(joined)),
         Item::Message(topic, Message::Restarted(position)) => {
             format!("{topic}: its log started over, at {position}")
         }
         Item::State(state) => return states::trouble(state).map(Into::into),
         Item::Moved(now, before) => format!("now over {now}, no longer over {before}"),
+        // The transports have been named.
+        Item::Change(change) if change.cause == Cause::BetterWay => return None,
+        Item::Change(change) => came_through(change),
         Item::Message(..) | Item::Ended(..) => return None,
     })
+}
+
+/// How an interruption was come through.
+fn came_through(change: &Change) -> String {
+    let gap = span(change.gap);
+    let lost =
+        change.lost.map_or_else(|| "what was missed cannot be counted".into(), |lost| format!("lost {lost}"));
+    let place = |address: Option<SocketAddr>| address.map_or_else(|| "somewhere".into(), |at| at.to_string());
+    let recovered = change.recovered;
+    match change.rung {
+        Rung::Migrated => {
+            format!("moved from {} to {}, gap {gap}, {lost}", place(change.from), place(change.to))
+        }
+        _ => format!("back over {} after {gap}, {recovered} events recovered, {lost}", change.transport),
+    }
 }
 
 /// Whether the topic went on without a pause: the client has only moved to a better connection.

@@ -1,6 +1,8 @@
 //! What happens, as the JSON objects that programs read. Their names are part of the interface.
 
-use dunlin_client::{Closed, Code, Joined, Message, Position, Start, State};
+use std::net::SocketAddr;
+
+use dunlin_client::{Cause, Change, Closed, Code, Joined, Message, Position, Rung, Start, State};
 use serde_json::{Value, json};
 
 use super::{feed::Item, missed};
@@ -17,6 +19,43 @@ pub(crate) fn of(item: &Item) -> Value {
         Item::Moved(now, before) => {
             json!({ "type": "moved", "transport": now.to_string(), "before": before.to_string() })
         }
+        Item::Change(change) => of_change(change),
+    }
+}
+
+fn of_change(change: &Change) -> Value {
+    let address = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+    json!({
+        "type": "change",
+        "rung": rung(change.rung),
+        "cause": cause(change.cause),
+        "gap_ms": text::millis(change.gap),
+        "recovered": change.recovered,
+        "lost": change.lost,
+        "from": address(change.from),
+        "to": address(change.to),
+        "transport": change.transport.to_string(),
+    })
+}
+
+fn rung(rung: Rung) -> &'static str {
+    match rung {
+        Rung::Migrated => "migrated",
+        Rung::Resumed => "resumed",
+        Rung::Resync => "resync",
+        _ => "unknown",
+    }
+}
+
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NetworkChanged => "network_changed",
+        Cause::Silence => "silence",
+        Cause::Slept => "slept",
+        Cause::Lost => "lost",
+        Cause::BetterWay => "better_way",
+        Cause::Resumed => "resumed",
+        _ => "unknown",
     }
 }
 
