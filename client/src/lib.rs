@@ -101,7 +101,7 @@ pub use dunlin_proto::{
     Code, Limits, Position, Topic,
     frame::channel::{Delivery, Start},
 };
-pub use dunlin_transport::Kind as Transport;
+pub use dunlin_transport::{Congestion, Kind as Transport};
 pub use info::{ConnectionInfo, Connections};
 pub use message::{Event, Joined, Message, Reply};
 pub use sender::{PushError, PushHandle, Sender};

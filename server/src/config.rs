@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
-use dunlin_transport::Origins;
+use dunlin_transport::{Congestion, Origins};
 pub use key::{KEYS, Key};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -43,6 +43,10 @@ pub struct Config {
     pub socket_buffer: usize,
     /// Handshakes under way from which on new addresses must prove themselves (QUIC Retry).
     pub retry_above: usize,
+    /// What decides how much may be in flight to a client.
+    pub congestion: Congestion,
+    /// Bytes in flight to a client at first; `None` for what the congestion control takes.
+    pub initial_window: Option<u64>,
     /// How long a drain may take.
     pub drain: Duration,
     /// Log level or directives (`tracing` syntax).
@@ -155,6 +159,8 @@ impl Config {
             idle_timeout: check.duration("transport.idle_timeout"),
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),
+            congestion: check.parse("transport.congestion"),
+            initial_window: check.initial_window(),
             drain: check.duration("drain"),
             log: check.parse("log.level"),
             log_format: check.parse("log.format"),
@@ -222,6 +228,17 @@ impl Check<'_> {
     fn duration(&mut self, name: &str) -> Duration {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.ranged(name, millis, |text| humantime::parse_duration(text).ok())
+    }
+
+    fn initial_window(&mut self) -> Option<u64> {
+        let name = "transport.initial_window";
+        let range = &key::find(name).expect("a key of the table").range;
+        self.read(name, |text| match text {
+            "auto" => Some(None),
+            size => {
+                size.parse().ok().map(|size: ByteSize| size.as_u64()).filter(|n| range.contains(n)).map(Some)
+            }
+        })
     }
 
     fn http(&mut self) -> Option<SocketAddr> {
@@ -315,6 +332,17 @@ mod tests {
         assert_eq!(tcp("tcp = \"off\"").unwrap(), Tcp::Off);
         assert_eq!(tcp("tcp = \"0.0.0.0:443\"").unwrap(), Tcp::At("0.0.0.0:443".parse().unwrap()));
         assert!(tcp("tcp = \"no\"").unwrap_err().contains("\"no\" is not an address and port, or off"));
+    }
+
+    #[test]
+    fn congestion_control_is_chosen_by_name() {
+        let check = |toml: &str| check(&format!("[transport]\n{toml}"), &[]).map_err(|all| all.to_string());
+        let config = check("congestion = \"newreno\"\ninitial_window = \"64KiB\"").unwrap();
+        assert_eq!((config.congestion, config.initial_window), (Congestion::NewReno, Some(64 * 1024)));
+        let config = check("").unwrap();
+        assert_eq!((config.congestion, config.initial_window), (Congestion::default(), None));
+        assert!(check("congestion = \"vegas\"").unwrap_err().contains("is not bbr, cubic or newreno"));
+        assert!(check("initial_window = \"1KiB\"").unwrap_err().contains("is not auto, or a size from 3KiB"));
     }
 
     #[test]

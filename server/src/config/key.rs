@@ -225,6 +225,19 @@ pub const KEYS: &[Key] = &[
         "a whole number from 0 to 1000000",
         "With more handshakes than this under way, new addresses must prove themselves first (RFC 9000, 8.1.2)."
     ),
+    text(
+        "transport.congestion",
+        "cubic",
+        "bbr, cubic or newreno",
+        "What decides how much may be in flight to a client.",
+    ),
+    ranged!(
+        "transport.initial_window",
+        "auto",
+        3 * KIB..=16 * MIB,
+        "auto, or a size from 3KiB to 16MiB",
+        "What may be in flight to a client before it has acknowledged anything; auto: what the congestion control takes."
+    ),
     text("log.level", "info", "a level or directives such as info,dunlin_server=debug", "What is logged."),
     text(
         "log.format",
