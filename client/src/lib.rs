@@ -64,11 +64,15 @@ mod frames;
 mod greeting;
 mod inbox;
 mod info;
+#[cfg_attr(not(test), expect(dead_code, reason = "the state machine that acts on changes comes next"))]
+mod interfaces;
 mod link;
 mod liveness;
 mod local_route;
 mod member;
 mod message;
+#[cfg(all(test, target_os = "linux"))]
+mod namespace;
 mod networks;
 mod online;
 mod outbox;
@@ -80,6 +84,8 @@ mod state;
 mod supervisor;
 mod trust;
 mod upgrade;
+#[cfg_attr(not(test), expect(dead_code, reason = "the state machine that acts on changes comes next"))]
+mod watch;
 
 pub use backoff::Backoff;
 pub use builder::{Builder, ConnectError};

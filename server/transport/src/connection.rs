@@ -203,6 +203,18 @@ impl Connection {
         }
     }
 
+    /// This side's address, as far as it is known: over QUIC a client's own IP is unspecified, for the system chooses
+    /// one with each packet, while the port is that of the dialer's socket now. `None` over WebSocket on a server.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Inner::Quic(connection) => Some(connection.local_address()),
+            Inner::WebTransport(connection) => Some(connection.quic().local_address()),
+            Inner::Memory(connection) => Some(connection.local_address()),
+            Inner::WebSocket(connection) => connection.local_address(),
+        }
+    }
+
     /// Whether the peer is on this machine and, if it is a browser, shows a page of this machine: one with a loopback name.
     /// Behind a proxy of this machine every program is.
     #[must_use]

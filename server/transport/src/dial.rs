@@ -12,11 +12,11 @@ use rustls::client::danger::ServerCertVerifier;
 use tokio::time::timeout;
 
 use crate::{
-    Connection, ConnectionError, MemoryDialer,
+    Congestion, Connection, ConnectionError, Interface, MemoryDialer,
     connection::Inner,
     endpoint::idle,
     handshake, http3,
-    quic::{self, canonical},
+    quic::{self, Local, canonical},
     socket, tls,
     websocket::{self, Scheme},
     webtransport,
@@ -35,6 +35,11 @@ pub struct ClientConfig {
     pub handshake_timeout: Duration,
     /// The round trip time assumed at first. Default 100 ms.
     pub initial_rtt: Duration,
+    /// How much may be in flight of what this side sends. Default Cubic.
+    pub congestion: Congestion,
+    /// Bytes in flight at first, on each new path; two packets at least. With `None`, the default, the algorithm's own:
+    /// 12,000, or 240,000 of BBR.
+    pub initial_window: Option<u64>,
     /// What the server may send on a stream before it is read. Default 256 KiB. There is no such limit for the
     /// connection: it would let a stream that nobody reads stall the others.
     pub stream_window: u32,
@@ -42,6 +47,9 @@ pub struct ClientConfig {
     pub send_window: u64,
     /// Datagrams that wait to be read. Default 256 KiB.
     pub datagram_buffer: usize,
+    /// The interface that all goes through, whatever the routes say; on Linux, Android and Apple's systems. Default none:
+    /// the system chooses.
+    pub interface: Option<Interface>,
     /// Asked of the kernel for each direction of the socket. Default 1 MiB; less is taken without complaint.
     pub socket_buffer: usize,
 }
@@ -56,9 +64,12 @@ impl ClientConfig {
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
             initial_rtt: Duration::from_millis(100),
+            congestion: Congestion::default(),
+            initial_window: None,
             stream_window: 256 * 1024,
             send_window: 1024 * 1024,
             datagram_buffer: 256 * 1024,
+            interface: None,
             socket_buffer: 1024 * 1024,
         }
     }
@@ -85,7 +96,8 @@ impl ClientConfig {
             .receive_window(VarInt::MAX)
             .send_window(self.send_window)
             .datagram_receive_buffer_size(Some(self.datagram_buffer))
-            .initial_rtt(self.initial_rtt);
+            .initial_rtt(self.initial_rtt)
+            .congestion_controller_factory(self.congestion.factory(self.initial_window));
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(Arc::new(transport));
         config
@@ -115,7 +127,9 @@ enum Way {
 #[derive(Debug)]
 struct Quic {
     endpoint: quinn::Endpoint,
+    local: Local,
     handshake_timeout: Duration,
+    interface: Option<Interface>,
     socket_buffer: usize,
 }
 
@@ -174,14 +188,28 @@ impl Dialer {
     }
 
     /// Moves all connections to a new socket, from which they probe at once, and returns its address; the way to
-    /// follow a change of networks. On error the old socket stays. In memory and over
-    /// WebSocket there is nothing to move: TCP connections end with their network.
+    /// follow a change of networks. On error the old socket stays, and trying again later is fine. In memory and over
+    /// WebSocket there is nothing to move: TCP connections end with their network. Must be called in a tokio runtime.
     ///
     /// # Errors
     /// The system gives no socket.
     pub fn rebind(&self) -> io::Result<SocketAddr> {
+        self.rebind_through(None)
+    }
+
+    /// As [`rebind`](Self::rebind), to a socket that sends through this interface only; new connections go through it too,
+    /// until the next move.
+    ///
+    /// # Errors
+    /// The interface is gone, it may not be chosen (Linux before 5.7, some sandboxes), or this system has no way to
+    /// choose one ([`Unsupported`](io::ErrorKind::Unsupported)).
+    pub fn rebind_to(&self, interface: &Interface) -> io::Result<SocketAddr> {
+        self.rebind_through(Some(interface))
+    }
+
+    fn rebind_through(&self, interface: Option<&Interface>) -> io::Result<SocketAddr> {
         match &self.0 {
-            Way::Quic(quic) | Way::WebTransport(quic) => quic.rebind(),
+            Way::Quic(quic) | Way::WebTransport(quic) => quic.rebind(interface),
             Way::Memory(_) => Ok(crate::memory::CLIENT),
             Way::WebSocket(_) => Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
         }
@@ -191,11 +219,13 @@ impl Dialer {
 impl Quic {
     fn new(config: ClientConfig, quinn: fn(ClientConfig) -> quinn::ClientConfig) -> Result<Self, DialError> {
         let (handshake_timeout, socket_buffer) = (config.handshake_timeout, config.socket_buffer);
-        let socket = socket::bind_any(socket_buffer)?;
+        let interface = config.interface.clone();
+        let socket = socket::bind_any(socket_buffer, interface.as_ref())?;
+        let local = Local::new(socket.local_addr()?);
         let runtime = Arc::new(TokioRuntime);
         let mut endpoint = quinn::Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
         endpoint.set_default_client_config(quinn(config));
-        Ok(Self { endpoint, handshake_timeout, socket_buffer })
+        Ok(Self { endpoint, local, handshake_timeout, interface, socket_buffer })
     }
 
     fn connect(&self, address: SocketAddr, server_name: &str) -> Result<quinn::Connecting, ConnectionError> {
@@ -211,13 +241,13 @@ impl Quic {
         match self.connect(address, server_name)?.into_0rtt() {
             Ok((connection, accepted)) => {
                 let handshake = handshake::dial(connection.clone(), accepted);
-                Ok(quic::Connection::new(connection, handshake))
+                Ok(quic::Connection::new(connection, handshake, self.local.clone()))
             }
             Err(connecting) => {
                 let connection = timeout(self.handshake_timeout, connecting)
                     .await
                     .map_err(|_| ConnectionError::TimedOut)??;
-                Ok(quic::Connection::new(connection, handshake::complete()))
+                Ok(quic::Connection::established(connection, self.local.clone()))
             }
         }
     }
@@ -229,15 +259,19 @@ impl Quic {
     ) -> Result<webtransport::Connection, ConnectionError> {
         let session = async {
             let connection = self.connect(address, server_name)?.await?;
+            let connection = quic::Connection::established(connection, self.local.clone());
             http3::open(connection, server_name, self.handshake_timeout).await
         };
         timeout(self.handshake_timeout, session).await.map_err(|_| ConnectionError::TimedOut)?
     }
 
-    fn rebind(&self) -> io::Result<SocketAddr> {
-        let socket = socket::bind_any(self.socket_buffer)?;
+    fn rebind(&self, interface: Option<&Interface>) -> io::Result<SocketAddr> {
+        // A socket of the other family could not reach the servers, whose addresses are written for this one.
+        let family = self.local.get().ip();
+        let socket = socket::bind_like(family, self.socket_buffer, interface.or(self.interface.as_ref()))?;
         let address = socket.local_addr()?;
         self.endpoint.rebind(socket)?;
+        self.local.set(address);
         Ok(canonical(address))
     }
 }

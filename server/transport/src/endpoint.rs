@@ -16,11 +16,11 @@ use tokio::{
 };
 
 use crate::{
-    BindError, Buffers, ConnectionError, Keys, Origins, SharedTicketStore,
+    BindError, Buffers, Congestion, ConnectionError, Keys, Origins, SharedTicketStore,
     connection::Inner,
     handshake::{self, Counter, UnderWay},
     http3,
-    quic::{self, canonical},
+    quic::{self, Local, canonical},
     socket, tls,
     webtransport::Close,
 };
@@ -69,6 +69,11 @@ pub struct ServerConfig {
     pub datagram_buffer: usize,
     /// The round trip time assumed for a new path. Default 100 ms.
     pub initial_rtt: Duration,
+    /// How much may be in flight of what this side sends. Default Cubic.
+    pub congestion: Congestion,
+    /// Bytes in flight at first, on each new path; two packets at least. With `None`, the default, the algorithm's own:
+    /// 12,000, or 240,000 of BBR.
+    pub initial_window: Option<u64>,
     /// Handshakes under way from which on clients must first prove their address (Retry, RFC 9000, 8.1.2), which
     /// costs them a round trip. Default 256; at 0 all must.
     pub retry_above: usize,
@@ -98,6 +103,8 @@ impl ServerConfig {
             send_window: 1024 * 1024,
             datagram_buffer: 64 * 1024,
             initial_rtt: Duration::from_millis(100),
+            congestion: Congestion::default(),
+            initial_window: None,
             retry_above: 256,
             handshake_timeout: Duration::from_secs(10),
             max_connections: 100_000,
@@ -115,7 +122,8 @@ impl ServerConfig {
             .receive_window(self.receive_window.into())
             .send_window(self.send_window)
             .datagram_receive_buffer_size(Some(self.datagram_buffer))
-            .initial_rtt(self.initial_rtt);
+            .initial_rtt(self.initial_rtt)
+            .congestion_controller_factory(self.congestion.factory(self.initial_window));
         let tls = tls::server(self.certificate, self.sessions);
         let mut config = quinn::ServerConfig::new(Arc::new(tls), Arc::new(self.keys.retry()));
         config.transport_config(Arc::new(transport)).migration(true);
@@ -136,7 +144,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     quinn: quinn::Endpoint,
-    local: SocketAddr,
+    local: Local,
     buffers: Buffers,
     handshakes: Counter,
     retry_above: usize,
@@ -151,7 +159,7 @@ impl Endpoint {
     pub(crate) fn bind(config: ServerConfig) -> Result<Self, BindError> {
         let address = config.listen;
         let failed = |source| BindError::Udp { address, source };
-        let (socket, buffers) = socket::bind(address, config.socket_buffer).map_err(failed)?;
+        let (socket, buffers) = socket::bind(address, config.socket_buffer, None).map_err(failed)?;
         if buffers.receive < SMALL_BUFFER {
             tracing::warn!(
                 receive = buffers.receive,
@@ -164,7 +172,7 @@ impl Endpoint {
         let mut keyed = config.keys.endpoint();
         keyed.min_reset_interval(RESET_INTERVAL);
         Ok(Self {
-            local: socket.local_addr().map_err(failed)?,
+            local: Local::new(socket.local_addr().map_err(failed)?),
             buffers,
             handshakes: Counter::default(),
             retry_above: config.retry_above,
@@ -205,6 +213,7 @@ impl Endpoint {
                     under_way,
                     timeout: self.handshake_timeout,
                     site: self.site.clone(),
+                    local: self.local.clone(),
                 });
             }
         }
@@ -250,7 +259,7 @@ impl Endpoint {
     }
 
     pub(crate) fn local_address(&self) -> SocketAddr {
-        self.local
+        self.local.get()
     }
 
     pub(crate) fn buffers(&self) -> Buffers {
@@ -264,6 +273,7 @@ pub(crate) struct Incoming {
     under_way: UnderWay,
     timeout: Duration,
     site: Arc<http3::Site>,
+    local: Local,
 }
 
 impl Incoming {
@@ -288,6 +298,7 @@ impl Incoming {
             let connection =
                 timeout_at(deadline, connecting).await.map_err(|_| ConnectionError::TimedOut)??;
             drop(self.under_way);
+            let connection = quic::Connection::established(connection, self.local);
             return Ok(Inner::WebTransport(http3::serve(connection, self.site).await?));
         }
         let (connection, complete) = connecting.into_0rtt().unwrap_or_else(|_| {
@@ -296,7 +307,7 @@ impl Incoming {
         // Those that it has from before it was known what it speaks are all that it gets.
         connection.set_max_concurrent_uni_streams(0u32.into());
         let handshake = handshake::serve(connection.clone(), complete, self.under_way, deadline);
-        Ok(Inner::Quic(quic::Connection::new(connection, handshake)))
+        Ok(Inner::Quic(quic::Connection::new(connection, handshake, self.local)))
     }
 
     pub(crate) fn refuse(self) {

@@ -11,6 +11,7 @@
 //! A server is built of workers: current-thread runtimes that own a [`Listener`] each. What they must have in
 //! common ([`Keys`], [`SharedTicketStore`]) is handed to each by clone; nothing here is global.
 
+mod congestion;
 mod connection;
 mod connection_id;
 mod dial;
@@ -18,6 +19,7 @@ mod endpoint;
 mod error;
 mod handshake;
 mod http3;
+mod interface;
 mod keys;
 mod listener;
 mod memory;
@@ -31,10 +33,12 @@ mod tls;
 mod websocket;
 mod webtransport;
 
+pub use congestion::{Congestion, UnknownCongestion};
 pub use connection::{Connection, EarlyData, Kind, Stats};
 pub use dial::{ClientConfig, DialError, Dialer};
 pub use endpoint::ServerConfig;
 pub use error::{BindError, ConnectionError, ReadError, SendDatagramError, WriteError};
+pub use interface::{IllegalInterface, Interface};
 pub use keys::{KeyError, Keys};
 pub use listener::{Incoming, Listener};
 pub use memory::{MemoryDialer, pair};

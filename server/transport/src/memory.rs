@@ -198,6 +198,13 @@ impl Handle {
         }
     }
 
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        match self.0.me {
+            Side::Client => self.0.link.client,
+            Side::Server => SERVER,
+        }
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.inbox().lock().stats
     }

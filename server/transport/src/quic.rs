@@ -1,6 +1,9 @@
 //! Connections over quinn: its types in our words.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use quinn::{TransportErrorCode, VarInt, crypto::rustls::HandshakeData};
@@ -17,16 +20,21 @@ pub(crate) use stream::{RecvStream, SendStream};
 pub(crate) struct Connection {
     pub(crate) quinn: quinn::Connection,
     handshake: handshake::Outcome,
+    local: Local,
 }
 
+/// Where the socket of an endpoint is bound, which its connections ask and quinn does not tell them.
+#[derive(Clone, Debug)]
+pub(crate) struct Local(Arc<Mutex<SocketAddr>>);
+
 impl Connection {
-    pub(crate) fn new(quinn: quinn::Connection, handshake: handshake::Outcome) -> Self {
-        Self { quinn, handshake }
+    pub(crate) fn new(quinn: quinn::Connection, handshake: handshake::Outcome, local: Local) -> Self {
+        Self { quinn, handshake, local }
     }
 
     /// A connection whose handshake is over.
-    pub(crate) fn established(quinn: quinn::Connection) -> Self {
-        Self { quinn, handshake: handshake::complete() }
+    pub(crate) fn established(quinn: quinn::Connection, local: Local) -> Self {
+        Self::new(quinn, handshake::complete(), local)
     }
 
     pub(crate) async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
@@ -83,6 +91,13 @@ impl Connection {
         canonical(self.quinn.remote_address())
     }
 
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        let bound = self.local.get();
+        // Servers are told with each packet.
+        let ip = self.quinn.local_ip().unwrap_or(bound.ip());
+        canonical(SocketAddr::new(ip, bound.port()))
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let stats = self.quinn.stats();
         Stats {
@@ -120,6 +135,25 @@ impl Connection {
 
     pub(crate) fn alpn(&self) -> Option<Vec<u8>> {
         self.quinn.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+    }
+}
+
+impl Local {
+    pub(crate) fn new(bound: SocketAddr) -> Self {
+        Self(Arc::new(Mutex::new(bound)))
+    }
+
+    pub(crate) fn get(&self) -> SocketAddr {
+        *self.lock()
+    }
+
+    pub(crate) fn set(&self, bound: SocketAddr) {
+        *self.lock() = bound;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SocketAddr> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

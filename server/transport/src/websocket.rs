@@ -40,6 +40,7 @@ struct End(Arc<Shared>);
 /// What handles, streams and the [driver](driver::run) share.
 #[derive(Debug)]
 struct Shared {
+    local: Option<SocketAddr>,
     remote: SocketAddr,
     page: Page,
     certificate: Option<CertificateDer<'static>>,
@@ -124,6 +125,10 @@ impl Handle {
 
     pub(crate) fn remote_address(&self) -> SocketAddr {
         self.shared().remote
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.shared().local
     }
 
     pub(crate) fn page(&self) -> Page {
@@ -214,11 +219,12 @@ impl Handle {
 }
 
 impl Shared {
-    fn new(remote: SocketAddr, page: Page, certificate: Option<CertificateDer<'static>>, mux: Mux) -> Self {
+    fn new(remote: SocketAddr, page: Page, mux: Mux) -> Self {
         Self {
+            local: None,
             remote,
             page,
-            certificate,
+            certificate: None,
             state: Mutex::new(State {
                 mux,
                 waiting: HashMap::new(),

@@ -181,8 +181,8 @@ impl Drop for Session {
 }
 
 impl Link {
-    fn new(quinn: quinn::Connection, id: u64, side: Side) -> Self {
-        Self { quic: quic::Connection::established(quinn), id, side, end: watch::Sender::new(None) }
+    fn new(quic: quic::Connection, id: u64, side: Side) -> Self {
+        Self { quic, id, side, end: watch::Sender::new(None) }
     }
 
     fn close(&self, close: Close) {

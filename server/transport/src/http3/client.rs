@@ -8,16 +8,17 @@ use tokio::{select, sync::watch, task::JoinSet};
 
 use super::{MAX_FIELDS, RecvHalf, SendHalf, Side, Upgraded, bounded};
 use crate::{
-    ConnectionError, PATH,
+    ConnectionError, PATH, quic,
     webtransport::{self, OFFERED, quoted},
 };
 
 /// Asks for a session; headers of streams may take as long as `header_timeout`.
 pub(crate) async fn open(
-    quinn: quinn::Connection,
+    quic: quic::Connection,
     server_name: &str,
     header_timeout: Duration,
 ) -> Result<webtransport::Connection, ConnectionError> {
+    let quinn = &quic.quinn;
     let failed = |error: &dyn std::error::Error| match quinn.close_reason() {
         Some(reason) => webtransport::why(reason),
         None => ConnectionError::Transport(format!("HTTP/3: {error}")),
@@ -30,7 +31,7 @@ pub(crate) async fn open(
         .build(bounded::Connection::new(quinn.clone()))
         .await
         .map_err(|error| failed(&error))?;
-    let request = request(&quinn, server_name)?;
+    let request = request(quinn, server_name)?;
     let answered = async {
         let mut stream = requests.send_request(request).await?;
         let response = stream.recv_response().await?;
@@ -57,7 +58,7 @@ pub(crate) async fn open(
         header_timeout,
         side: Side::Client,
     };
-    Ok(webtransport::begin(quinn, upgraded))
+    Ok(webtransport::begin(quic, upgraded))
 }
 
 fn refused(status: StatusCode) -> ConnectionError {

@@ -14,7 +14,7 @@ use super::{MAX_FIELDS, RecvHalf, SendHalf, Server, Side, Stream, Upgraded, boun
 use crate::{
     ConnectionError, Origins,
     origins::Page,
-    quic::canonical,
+    quic::{self, canonical},
     webtransport::{self, Close, H3_NO_ERROR, Refusal},
 };
 
@@ -45,14 +45,15 @@ pub(crate) struct Connect {
 /// A connection that asks for nothing is closed after the idle timeout, for a client that keeps it alive holds its
 /// place in vain.
 pub(crate) async fn serve(
-    quinn: quinn::Connection,
+    quic: quic::Connection,
     site: Arc<Site>,
 ) -> Result<webtransport::Connection, ConnectionError> {
+    let quinn = &quic.quinn;
     let mut h3: Server =
         timeout(site.header_timeout, builder().build(bounded::Connection::new(quinn.clone())))
             .await
             .map_err(|_| ConnectionError::TimedOut)?
-            .map_err(|error| ended(&quinn, &error))?;
+            .map_err(|error| ended(quinn, &error))?;
     let peer = canonical(quinn.remote_address());
     let mut accepting = site.accepting.subscribe();
     let mut stopping = false;
@@ -67,7 +68,7 @@ pub(crate) async fn serve(
                     continue;
                 }
                 Ok(None) => return Err(ConnectionError::NoSession),
-                Err(error) => return Err(ended(&quinn, &error)),
+                Err(error) => return Err(ended(quinn, &error)),
             },
             Some(answered) = requests.join_next() => {
                 if !stopping {
@@ -90,7 +91,7 @@ pub(crate) async fn serve(
             }
         };
         match grant(&connect.request, &site) {
-            Ok(response) => return open(quinn, site, h3, requests, connect, response).await,
+            Ok(response) => return open(quic, site, h3, requests, connect, response).await,
             Err(refusal) => {
                 requests.spawn(request::refuse(connect.stream, refusal.response(), site.header_timeout));
             }
@@ -118,7 +119,7 @@ fn grant(request: &Request<()>, site: &Site) -> Result<Response<()>, Refusal> {
 }
 
 async fn open(
-    quinn: quinn::Connection,
+    quic: quic::Connection,
     site: Arc<Site>,
     h3: Server,
     requests: JoinSet<Option<Connect>>,
@@ -129,7 +130,7 @@ async fn open(
     timeout(site.header_timeout, stream.send_response(response))
         .await
         .map_err(|_| ConnectionError::TimedOut)?
-        .map_err(|error| ended(&quinn, &error))?;
+        .map_err(|error| ended(&quic.quinn, &error))?;
     let (send, recv) = stream.split();
     let upgraded = Upgraded {
         session_id,
@@ -144,7 +145,7 @@ async fn open(
             page: Page::of(webtransport::origin(request.headers())),
         },
     };
-    Ok(webtransport::begin(quinn, upgraded))
+    Ok(webtransport::begin(quic, upgraded))
 }
 
 /// What the end of a connection means that had no session: nothing, if it was orderly.

@@ -11,7 +11,6 @@ use http::{Request, StatusCode};
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -25,7 +24,7 @@ use super::{
     driver::{self, Times},
     mux::{Mux, Role},
 };
-use crate::{ClientConfig, ConnectionError, PATH, SUBPROTOCOL, origins::Page, socket, tls};
+use crate::{ClientConfig, ConnectionError, Interface, PATH, SUBPROTOCOL, origins::Page, socket, tls};
 
 /// Dials WebSockets.
 #[derive(Debug)]
@@ -35,6 +34,7 @@ pub(crate) struct Dialer {
     handshake_timeout: Duration,
     times: Times,
     stream_window: u32,
+    interface: Option<Interface>,
 }
 
 /// With TLS or without (RFC 6455, 3).
@@ -54,6 +54,7 @@ impl Dialer {
             handshake_timeout: config.handshake_timeout,
             times: Times { idle: config.idle_timeout, ping: config.keep_alive },
             stream_window: config.stream_window,
+            interface: config.interface,
         }
     }
 
@@ -68,10 +69,13 @@ impl Dialer {
     }
 
     async fn connect(&self, address: SocketAddr, server_name: &str) -> Result<Handle, ConnectionError> {
-        let tcp = TcpStream::connect(address).await.map_err(|error| unreachable(&error))?;
-        socket::tune(&tcp).map_err(|error| unreachable(&error))?;
+        let tcp = socket::connect(address, self.interface.as_ref()).await;
+        let tcp = tcp.map_err(|error| unreachable(&error))?;
+        let mux = Mux::new(Role::Client, self.stream_window, 0);
+        let mut shared = Shared::new(address, Page::Here, mux);
+        shared.local = tcp.local_addr().ok();
         let Some(tls) = &self.tls else {
-            return self.upgrade(tcp, request(Scheme::Ws, address, server_name)?, address, None).await;
+            return self.upgrade(tcp, request(Scheme::Ws, address, server_name)?, shared).await;
         };
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|error| ConnectionError::Transport(error.to_string()))?;
@@ -83,24 +87,22 @@ impl Dialer {
         let session = stream.get_mut().1;
         session.set_buffer_limit(Some(socket::TLS_BUFFER));
         let certificate = session.peer_certificates().and_then(|chain| chain.first()).cloned();
-        let certificate = certificate.map(CertificateDer::into_owned);
-        self.upgrade(stream, request(Scheme::Wss, address, server_name)?, address, certificate).await
+        shared.certificate = certificate.map(CertificateDer::into_owned);
+        self.upgrade(stream, request(Scheme::Wss, address, server_name)?, shared).await
     }
 
     async fn upgrade<S>(
         &self,
         stream: S,
         request: Request<()>,
-        remote: SocketAddr,
-        certificate: Option<CertificateDer<'static>>,
+        shared: Shared,
     ) -> Result<Handle, ConnectionError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let upgrade = client_async_with_config(request, stream, Some(driver::config()));
         let (socket, _) = upgrade.await.map_err(|error| refused(&error))?;
-        let mux = Mux::new(Role::Client, self.stream_window, 0);
-        let shared = Arc::new(Shared::new(remote, Page::Here, certificate, mux));
+        let shared = Arc::new(shared);
         tokio::spawn(driver::run(socket, Arc::clone(&shared), self.times));
         Ok(Handle::new(shared))
     }

@@ -301,7 +301,7 @@ mod tests {
         peer.flush().await.unwrap();
         let socket = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
         let mux = Mux::new(mux::Role::Server, mux::INITIAL_WINDOW, mux::INITIAL_STREAMS + 1);
-        let shared = Arc::new(Shared::new(([127, 0, 0, 1], 0).into(), Page::Here, None, mux));
+        let shared = Arc::new(Shared::new(([127, 0, 0, 1], 0).into(), Page::Here, mux));
         let mut driver = Driver { socket, shared, heard: Instant::now(), ping: Ping::default() };
         assert!(poll_fn(|cx| Poll::Ready(driver.poll_exchange(cx).is_pending())).await);
         assert_eq!(driver.shared.lock().received, (TURN * empty_data.len()) as u64);

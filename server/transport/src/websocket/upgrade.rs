@@ -62,7 +62,7 @@ impl Door {
         let knock = timeout(self.handshake_timeout, self.gate.knock(client));
         let Ok(Some(accepted)) = knock.await else { return Refusal::Unavailable.response() };
         let page = Page::of(origin(request.headers()));
-        let shared = Arc::new(Shared::new(client, page, None, self.mux()));
+        let shared = Arc::new(Shared::new(client, page, self.mux()));
         self.open(hyper::upgrade::on(&mut request), accepted, shared, holds);
         answer
     }

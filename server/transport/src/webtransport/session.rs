@@ -31,8 +31,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// Makes a session of a request that was answered with yes.
 ///
 /// From here on nobody asks the HTTP/3 connection for anything, and all streams that are opened come here.
-pub(crate) fn begin(quinn: quinn::Connection, http3: Upgraded) -> Connection {
-    let link = Arc::new(Link::new(quinn, http3.session_id, http3.side));
+pub(crate) fn begin(quic: quic::Connection, http3: Upgraded) -> Connection {
+    let link = Arc::new(Link::new(quic, http3.session_id, http3.side));
     if let Side::Server { initial_streams, .. } = http3.side {
         link.grant_streams(initial_streams);
     }

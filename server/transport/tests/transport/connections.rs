@@ -92,4 +92,6 @@ async fn both_ends_are_described(pair: Pair) {
     }
     assert_eq!(pair.client.kind(), pair.server.kind());
     assert_ne!(pair.client.remote_address(), pair.server.remote_address());
+    let port = pair.client.local_address().unwrap().port();
+    assert_eq!(port, pair.server.remote_address().port());
 }

@@ -9,6 +9,8 @@ mod beyond;
 mod connections;
 mod http;
 mod http3;
+#[cfg(target_os = "linux")]
+mod interfaces;
 mod listeners;
 mod quic;
 mod raw;

@@ -4,15 +4,15 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use dunlin_transport::{
-    ClientConfig, Connection, ConnectionError, Dialer, EarlyData, Kind, Listener, ReadError, ServerConfig,
-    SharedTicketStore, WriteError, provider,
+    ClientConfig, Congestion, Connection, ConnectionError, Dialer, EarlyData, Kind, Listener, ReadError,
+    ServerConfig, SharedTicketStore, WriteError, provider,
 };
 use rustls::pki_types::CertificateDer;
 use tokio::net::UdpSocket;
 
 use crate::support::{
-    NAME, Pair, Pinned, Site, certificate, dialer, echo, echo_next, in_time, loopback, quic, read_all,
-    server_config,
+    NAME, Pair, Pinned, Site, certificate, client_config, dialer, echo, echo_next, in_time, loopback, quic,
+    read_all, server_config,
 };
 
 #[tokio::test]
@@ -266,6 +266,29 @@ async fn a_connection_follows_its_client_to_another_socket() {
         assert_ne!(pair.server.remote_address(), before);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_knows_its_port_and_a_server_the_address_it_is_reached_at() {
+    let site = quic::site().await;
+    let pair = in_time(site.connect()).await;
+    assert_eq!(pair.server.local_address(), Some(site.address));
+    let port = || pair.client.local_address().unwrap().port();
+    assert_eq!(port(), pair.server.remote_address().port());
+    let moved = site.dialer.rebind().unwrap();
+    assert_eq!(port(), moved.port());
+}
+
+#[tokio::test]
+async fn each_side_has_its_congestion_control() {
+    let config =
+        ServerConfig { initial_window: Some(200_000), congestion: Congestion::NewReno, ..server_config() };
+    let client = ClientConfig { initial_window: Some(100_000), ..client_config() };
+    let site = Site::new(Listener::bind(config).unwrap(), Dialer::quic(client).unwrap());
+    let pair = in_time(site.connect()).await;
+    // Both are in slow start: what was acknowledged of the handshake came on top.
+    assert!((100_000..120_000).contains(&pair.client.stats().congestion_window));
+    assert!((200_000..220_000).contains(&pair.server.stats().congestion_window));
 }
 
 #[tokio::test]
