@@ -227,6 +227,21 @@ pub const KEYS: &[Key] = &[
         "a whole number from 0 to 1000000",
         "With more handshakes than this under way, new addresses must prove themselves first (RFC 9000, 8.1.2)."
     ),
+    text(
+        "transport.congestion",
+        "cubic",
+        "cubic, bbr or newreno",
+        "How the server decides how much to send over QUIC. bbr is not slowed down by packets that get lost on the way, and takes \
+         more than its share from others.",
+    ),
+    ranged!(
+        "transport.initial_window",
+        "",
+        2400..=64 * MIB,
+        "a size from 2400B to 64MiB, or empty",
+        "Bytes under way on a new path before the first is acknowledged; if not set, 12,000, or 240,000 of bbr. More is faster at \
+         first, and may flood a slow network."
+    ),
     text("log.level", "info", "a level or directives such as info,dunlin_server=debug", "What is logged."),
     text(
         "log.format",
