@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
-use dunlin_transport::Origins;
+use dunlin_transport::{Congestion, Origins};
 pub use key::{KEYS, Key};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -43,6 +43,10 @@ pub struct Config {
     pub socket_buffer: usize,
     /// Handshakes under way from which on new addresses must prove themselves (QUIC Retry).
     pub retry_above: usize,
+    /// How the server decides how much to send over QUIC.
+    pub congestion: Congestion,
+    /// Bytes under way on a new path at first; `None` for the algorithm's own.
+    pub initial_window: Option<u64>,
     /// How long a drain may take.
     pub drain: Duration,
     /// Log level or directives (`tracing` syntax).
@@ -155,6 +159,8 @@ impl Config {
             idle_timeout: check.duration("transport.idle_timeout"),
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),
+            congestion: check.parse("transport.congestion"),
+            initial_window: check.optional_bytes("transport.initial_window"),
             drain: check.duration("drain"),
             log: check.parse("log.level"),
             log_format: check.parse("log.format"),
@@ -217,6 +223,18 @@ impl Check<'_> {
     fn bytes(&mut self, name: &str) -> usize {
         let size = self.ranged(name, |size: ByteSize| size.as_u64(), |text| text.parse().ok());
         usize::try_from(size.as_u64()).expect("the key's range")
+    }
+
+    /// Bytes; `None` where the value is empty.
+    fn optional_bytes(&mut self, name: &str) -> Option<u64> {
+        let range = &key::find(name).expect("every key that is read stands in KEYS").range;
+        self.read(name, |text| {
+            if text.is_empty() {
+                return Some(None);
+            }
+            let size: ByteSize = text.parse().ok()?;
+            range.contains(&size.as_u64()).then_some(Some(size.as_u64()))
+        })
     }
 
     fn duration(&mut self, name: &str) -> Duration {
@@ -315,6 +333,21 @@ mod tests {
         assert_eq!(tcp("tcp = \"off\"").unwrap(), Tcp::Off);
         assert_eq!(tcp("tcp = \"0.0.0.0:443\"").unwrap(), Tcp::At("0.0.0.0:443".parse().unwrap()));
         assert!(tcp("tcp = \"no\"").unwrap_err().contains("\"no\" is not an address and port, or off"));
+    }
+
+    #[test]
+    fn congestion_control_is_chosen_by_name_and_its_window_by_size() {
+        let chosen = |toml: &str| {
+            check(toml, &[])
+                .map(|config| (config.congestion, config.initial_window))
+                .map_err(|m| m.to_string())
+        };
+        assert_eq!(chosen("").unwrap(), (Congestion::Cubic, None));
+        let toml = "[transport]\ncongestion = \"bbr\"\ninitial_window = \"100kB\"";
+        assert_eq!(chosen(toml).unwrap(), (Congestion::Bbr, Some(100_000)));
+        let wrong = chosen("[transport]\ncongestion = \"vegas\"\ninitial_window = \"1kB\"").unwrap_err();
+        assert!(wrong.contains("\"vegas\" is not cubic, bbr or newreno"), "{wrong}");
+        assert!(wrong.contains("\"1kB\" is not a size from 2400B to 64MiB, or empty"), "{wrong}");
     }
 
     #[test]
