@@ -81,7 +81,7 @@ pub(crate) async fn run(greeted: Greeted, upgrade: Option<Upgrade>, lent: Lent<'
         Ok(Over::Suspect(cause)) => End::Suspect(online.greeted, cause),
         Ok(Over::Moved(better)) => {
             abandon(&online.greeted.connection);
-            End::Moved(better)
+            End::Moved(*better)
         }
         Ok(Over::Parked) => {
             abandon(&online.greeted.connection);
@@ -127,7 +127,7 @@ struct Moving {
 #[derive(Debug)]
 enum Over {
     Told(Option<oneshot::Sender<()>>),
-    Moved(Greeted),
+    Moved(Box<Greeted>),
     Suspect(Cause),
     Parked,
 }
@@ -184,7 +184,7 @@ impl Online {
                     if let Some((candidate, dialled)) = found {
                         roll.lost(self.greeted.pulse.heard(), Cause::BetterWay, self.greeted.local);
                         match move_to(candidate, dialled, greeter).await {
-                            Some(greeted) => return Ok(Over::Moved(greeted)),
+                            Some(greeted) => return Ok(Over::Moved(Box::new(greeted))),
                             None => roll.kept(),
                         }
                     }
