@@ -81,7 +81,7 @@ pub(crate) async fn run(greeted: Greeted, upgrade: Option<Upgrade>, lent: Lent<'
         Ok(Over::Suspect(cause)) => End::Suspect(online.greeted, cause),
         Ok(Over::Moved(better)) => {
             abandon(&online.greeted.connection);
-            End::Moved(better)
+            End::Moved(*better)
         }
         Ok(Over::Parked) => {
             abandon(&online.greeted.connection);
@@ -127,7 +127,7 @@ struct Moving {
 #[derive(Debug)]
 enum Over {
     Told(Option<oneshot::Sender<()>>),
-    Moved(Greeted),
+    Moved(Box<Greeted>),
     Suspect(Cause),
     Parked,
 }
@@ -137,12 +137,7 @@ impl Online {
         let Lent { commands, paused, network, greeter, pauses, rng, state, roll, park_after, .. } = lent;
         let mut look = || Some(upgrade.clone()?.attempt(pauses.next(&mut rand::rng())));
         let mut better = pin!(maybe(look()));
-        // A server does not remember a pause beyond the connection.
-        let mut park = None;
-        if *paused.borrow_and_update() {
-            self.greeted.control.say(&FromClient::Pause);
-            park = Instant::now().checked_add(park_after);
-        }
+        let mut park = self.pause(*paused.borrow_and_update(), park_after);
         loop {
             let leave = self.away.as_ref().map(|(at, _)| *at);
             let late = roll.deadline();
@@ -162,9 +157,7 @@ impl Online {
                     Act::Rest
                 }
                 Ok(()) = paused.changed() => {
-                    let pause = *paused.borrow_and_update();
-                    self.greeted.control.say(if pause { &FromClient::Pause } else { &FromClient::Resume });
-                    park = pause.then(|| Instant::now().checked_add(park_after)).flatten();
+                    park = self.pause(*paused.borrow_and_update(), park_after);
                     Act::Rest
                 }
                 () = sleep_until(self.continuity.due()) => self.look(network),
@@ -184,7 +177,7 @@ impl Online {
                     if let Some((candidate, dialled)) = found {
                         roll.lost(self.greeted.pulse.heard(), Cause::BetterWay, self.greeted.local);
                         match move_to(candidate, dialled, greeter).await {
-                            Some(greeted) => return Ok(Over::Moved(greeted)),
+                            Some(greeted) => return Ok(Over::Moved(Box::new(greeted))),
                             None => roll.kept(),
                         }
                     }
@@ -213,6 +206,14 @@ impl Online {
                 Act::Leave => return Err(Ending::Offline),
             }
         }
+    }
+
+    /// Has events held back or not; gives when to let the connection go.
+    fn pause(&mut self, pause: bool, park_after: Duration) -> Option<Instant> {
+        if std::mem::replace(&mut self.greeted.is_paused, pause) != pause {
+            self.greeted.control.say(if pause { &FromClient::Pause } else { &FromClient::Resume });
+        }
+        if pause { Instant::now().checked_add(park_after) } else { None }
     }
 
     /// Looks at what has been received.

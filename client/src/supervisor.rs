@@ -280,8 +280,8 @@ impl Supervisor {
                 End::Moved(better) => (greeted, upgrade) = (better, None),
                 End::Suspect(old, cause) => match Box::pin(self.contest(old, cause, commands, network)).await
                 {
-                    Winner::New(connected) => (greeted, upgrade) = connected,
-                    Winner::Old(old) => greeted = old,
+                    Winner::New(connected) => (greeted, upgrade) = *connected,
+                    Winner::Old(old) => greeted = *old,
                     Winner::Nobody(offline) => return offline,
                 },
                 End::Ended(ending, heard) if self.greeter.is_ghost(&ending) => {

@@ -43,9 +43,9 @@ pub struct Config {
     pub socket_buffer: usize,
     /// Handshakes under way from which on new addresses must prove themselves (QUIC Retry).
     pub retry_above: usize,
-    /// What decides how much may be in flight to a client.
+    /// How the server decides how much to send over QUIC.
     pub congestion: Congestion,
-    /// Bytes in flight to a client at first; `None` for what the congestion control takes.
+    /// Bytes under way on a new path at first; `None` for the algorithm's own.
     pub initial_window: Option<u64>,
     /// How long a drain may take.
     pub drain: Duration,
@@ -160,7 +160,7 @@ impl Config {
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),
             congestion: check.parse("transport.congestion"),
-            initial_window: check.initial_window(),
+            initial_window: check.optional_bytes("transport.initial_window"),
             drain: check.duration("drain"),
             log: check.parse("log.level"),
             log_format: check.parse("log.format"),
@@ -225,20 +225,21 @@ impl Check<'_> {
         usize::try_from(size.as_u64()).expect("the key's range")
     }
 
+    /// Bytes; `None` where the value is empty.
+    fn optional_bytes(&mut self, name: &str) -> Option<u64> {
+        let range = &key::find(name).expect("every key that is read stands in KEYS").range;
+        self.read(name, |text| {
+            if text.is_empty() {
+                return Some(None);
+            }
+            let size: ByteSize = text.parse().ok()?;
+            range.contains(&size.as_u64()).then_some(Some(size.as_u64()))
+        })
+    }
+
     fn duration(&mut self, name: &str) -> Duration {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.ranged(name, millis, |text| humantime::parse_duration(text).ok())
-    }
-
-    fn initial_window(&mut self) -> Option<u64> {
-        let name = "transport.initial_window";
-        let range = &key::find(name).expect("a key of the table").range;
-        self.read(name, |text| match text {
-            "auto" => Some(None),
-            size => {
-                size.parse().ok().map(|size: ByteSize| size.as_u64()).filter(|n| range.contains(n)).map(Some)
-            }
-        })
     }
 
     fn http(&mut self) -> Option<SocketAddr> {
@@ -335,14 +336,18 @@ mod tests {
     }
 
     #[test]
-    fn congestion_control_is_chosen_by_name() {
-        let check = |toml: &str| check(&format!("[transport]\n{toml}"), &[]).map_err(|all| all.to_string());
-        let config = check("congestion = \"newreno\"\ninitial_window = \"64KiB\"").unwrap();
-        assert_eq!((config.congestion, config.initial_window), (Congestion::NewReno, Some(64 * 1024)));
-        let config = check("").unwrap();
-        assert_eq!((config.congestion, config.initial_window), (Congestion::default(), None));
-        assert!(check("congestion = \"vegas\"").unwrap_err().contains("is not bbr, cubic or newreno"));
-        assert!(check("initial_window = \"1KiB\"").unwrap_err().contains("is not auto, or a size from 3KiB"));
+    fn congestion_control_is_chosen_by_name_and_its_window_by_size() {
+        let chosen = |toml: &str| {
+            check(toml, &[])
+                .map(|config| (config.congestion, config.initial_window))
+                .map_err(|m| m.to_string())
+        };
+        assert_eq!(chosen("").unwrap(), (Congestion::Cubic, None));
+        let toml = "[transport]\ncongestion = \"bbr\"\ninitial_window = \"100kB\"";
+        assert_eq!(chosen(toml).unwrap(), (Congestion::Bbr, Some(100_000)));
+        let wrong = chosen("[transport]\ncongestion = \"vegas\"\ninitial_window = \"1kB\"").unwrap_err();
+        assert!(wrong.contains("\"vegas\" is not cubic, bbr or newreno"), "{wrong}");
+        assert!(wrong.contains("\"1kB\" is not a size from 2400B to 64MiB, or empty"), "{wrong}");
     }
 
     #[test]

@@ -21,9 +21,9 @@ const ASK: Duration = Duration::from_millis(250);
 /// How it ended.
 pub(super) enum Winner {
     /// Another connection is in use.
-    New(Connected),
+    New(Box<Connected>),
     /// The connection before it was only slow.
-    Old(Greeted),
+    Old(Box<Greeted>),
     /// There is no connection.
     Nobody(Offline),
 }
@@ -92,7 +92,7 @@ impl Supervisor {
             match result {
                 Ok(connected) => {
                     abandon(&old.connection);
-                    return Winner::New(connected);
+                    return Winner::New(Box::new(connected));
                 }
                 Err(Ending::Forgotten) => {}
                 Err(Ending::Offline) if sign != Sign::Dead => {
@@ -108,7 +108,7 @@ impl Supervisor {
                     } else {
                         self.roll.kept();
                     }
-                    return Winner::Old(old);
+                    return Winner::Old(Box::new(old));
                 }
                 Err(ending) => {
                     abandon(&old.connection);
