@@ -201,8 +201,8 @@ impl Builder {
     }
 
     /// Opens the sockets now. Clients that are started from clones of this builder share them, and the tickets with which
-    /// a later one can send early data; a change of trust, keep-alive or congestion control after this has no effect. Must be called in the
-    /// tokio runtime in which the clients will run.
+    /// a later one can send early data; a change of trust, keep-alive or congestion control after this has no effect. Must
+    /// be called in the tokio runtime in which the clients will run.
     ///
     /// # Errors
     /// What is to be trusted cannot be read, or the system gives no socket.
