@@ -152,8 +152,9 @@ impl Online {
                     None => return Ok(Over::Told(None)),
                 },
                 frame = self.greeted.control.next(!held) => {
+                    let frame = frame?;
                     self.greeted.pulse.beat();
-                    self.hear(frame?, rng, state, roll)?;
+                    self.hear(frame, rng, state, roll)?;
                     Act::Rest
                 }
                 Ok(()) = paused.changed() => {
