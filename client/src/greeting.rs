@@ -150,7 +150,17 @@ impl Greeter {
         self.publish(&connection, &pulse, Some(session.clone()));
         self.roll.welcomed(transport, local);
         let generation = self.generation;
-        Ok(Greeted { connection, dialer, pulse, control, session, generation, asked: 0, is_paused: false, local })
+        Ok(Greeted {
+            connection,
+            dialer,
+            pulse,
+            control,
+            session,
+            generation,
+            asked: 0,
+            is_paused: false,
+            local,
+        })
     }
 
     /// Has channels go on with a connection that they were to leave for another one.
