@@ -130,8 +130,8 @@ impl Builder {
         self
     }
 
-    /// How many bytes may be in flight to the server before it has acknowledged anything, on each new path; what the
-    /// congestion control takes unless set.
+    /// How many bytes may be in flight to the server before it has acknowledged anything, on each new path; 32,000 unless
+    /// set.
     pub fn initial_window(mut self, bytes: u64) -> Self {
         self.initial_window = Some(bytes);
         self

@@ -180,7 +180,9 @@ impl Ready {
         let mut config = ClientConfig::new(Arc::new(verifier));
         config.keep_alive = settings.keep_alive;
         config.congestion = settings.congestion;
-        config.initial_window = settings.initial_window;
+        if let Some(window) = settings.initial_window {
+            config.initial_window = window;
+        }
         Ok(Self { local, config, open: Vec::new() })
     }
 }

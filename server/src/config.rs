@@ -45,8 +45,8 @@ pub struct Config {
     pub retry_above: usize,
     /// How the server decides how much to send over QUIC.
     pub congestion: Congestion,
-    /// Bytes under way on a new path at first; `None` for the algorithm's own.
-    pub initial_window: Option<u64>,
+    /// Bytes under way on a new path before the first of it is acknowledged.
+    pub initial_window: u64,
     /// How long a drain may take.
     pub drain: Duration,
     /// Log level or directives (`tracing` syntax).
@@ -160,7 +160,7 @@ impl Config {
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),
             congestion: check.parse("transport.congestion"),
-            initial_window: check.optional_bytes("transport.initial_window"),
+            initial_window: check.bytes("transport.initial_window") as u64,
             drain: check.duration("drain"),
             log: check.parse("log.level"),
             log_format: check.parse("log.format"),
@@ -223,18 +223,6 @@ impl Check<'_> {
     fn bytes(&mut self, name: &str) -> usize {
         let size = self.ranged(name, |size: ByteSize| size.as_u64(), |text| text.parse().ok());
         usize::try_from(size.as_u64()).expect("the key's range")
-    }
-
-    /// Bytes; `None` where the value is empty.
-    fn optional_bytes(&mut self, name: &str) -> Option<u64> {
-        let range = &key::find(name).expect("every key that is read stands in KEYS").range;
-        self.read(name, |text| {
-            if text.is_empty() {
-                return Some(None);
-            }
-            let size: ByteSize = text.parse().ok()?;
-            range.contains(&size.as_u64()).then_some(Some(size.as_u64()))
-        })
     }
 
     fn duration(&mut self, name: &str) -> Duration {
@@ -342,12 +330,12 @@ mod tests {
                 .map(|config| (config.congestion, config.initial_window))
                 .map_err(|m| m.to_string())
         };
-        assert_eq!(chosen("").unwrap(), (Congestion::Cubic, None));
-        let toml = "[transport]\ncongestion = \"bbr\"\ninitial_window = \"100kB\"";
-        assert_eq!(chosen(toml).unwrap(), (Congestion::Bbr, Some(100_000)));
+        assert_eq!(chosen("").unwrap(), (Congestion::Bbr, 32_000));
+        let toml = "[transport]\ncongestion = \"newreno\"\ninitial_window = \"100kB\"";
+        assert_eq!(chosen(toml).unwrap(), (Congestion::NewReno, 100_000));
         let wrong = chosen("[transport]\ncongestion = \"vegas\"\ninitial_window = \"1kB\"").unwrap_err();
         assert!(wrong.contains("\"vegas\" is not cubic, bbr or newreno"), "{wrong}");
-        assert!(wrong.contains("\"1kB\" is not a size from 2400B to 64MiB, or empty"), "{wrong}");
+        assert!(wrong.contains("\"1kB\" is not a size from 2400B to 64MiB"), "{wrong}");
     }
 
     #[test]
