@@ -58,7 +58,7 @@
 //! 2. **Another connection takes over** ([`Rung::Resumed`]), made while the old one is kept, and the first that answers is used. So
 //!    it is when the old one is silent: bytes that were due for 0.3 s (or three round trips, or four times the interval in which
 //!    they used to come) are asked for, and after 0.4 s (or three round trips) more the race begins. On a connection that was idle
-//!    the question is the keep-alive, and the patience 2 s. After three seconds without any network, or after sleep, the old
+//!    the question is the keep-alive, and the patience 2 s. After a second without any network, or after sleep, the old
 //!    connection is not waited for. `Hello` and all joins with their positions travel in the first flight, as 0-RTT data where
 //!    the server has given a ticket; pushes without an answer are sent again and applied once.
 //! 3. **What is gone is told** ([`Rung::Resync`]): history did not reach back, or the log started over.
