@@ -54,8 +54,8 @@ struct Options {
     /// Congestion controls of both sides: bbr, cubic, newreno; the default if none is named
     #[arg(long, value_delimiter = ',')]
     congestion: Vec<Congestion>,
-    /// Initial windows of both sides, in bytes; auto is what the congestion control takes
-    #[arg(long, value_delimiter = ',', default_value = "auto")]
+    /// Initial windows of both sides, in bytes, or `default`
+    #[arg(long, value_delimiter = ',', default_value = "default")]
     initial_window: Vec<Window>,
     /// Write all results to this file
     #[arg(long)]

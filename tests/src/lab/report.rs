@@ -185,7 +185,7 @@ mod tests {
         *,
     };
 
-    const WAY: Way = Way { transport: Transport::Quic, congestion: None, window: Window::Own };
+    const WAY: Way = Way { transport: Transport::Quic, congestion: None, window: Window::Default };
 
     fn row(times: &[f64]) -> Row {
         let mut row = Row::new(&super::super::scenario::ALL[0], WAY, Pace::Full);

@@ -85,7 +85,7 @@ scenarios! {
         at most |pace| keep_alive(pace) + MS(500), moved, None;
     "black hole on wifi": black_hole, at most |_| WATCHDOG + CELL_RTT * 3, resumed, None;
     "UDP blocked": udp_blocked, at most |_| WATCHDOG + HEAD_START + WIFI_RTT * 5, fell_back, None;
-    "2 s outage": outage_brief, at most |_| CELL_RTT * 3, moved, None;
+    "0.5 s outage": outage_brief, at most |_| CELL_RTT * 3, moved, None;
     "3 s outage": outage_short, at most |_| CELL_RTT * 3, resumed, None;
     "20 s outage": outage_long, at most |_| CELL_RTT * 3, resumed, None;
     "60 s outage": outage_very_long, at most |_| CELL_RTT * 3, resumed, None;
@@ -193,7 +193,7 @@ async fn udp_blocked(way: Way, _: Pace) -> Result<Run> {
 }
 
 async fn outage_brief(way: Way, _: Pace) -> Result<Run> {
-    outage(way, SECONDS(2)).await
+    outage(way, MS(500)).await
 }
 
 async fn outage_short(way: Way, _: Pace) -> Result<Run> {

@@ -19,8 +19,8 @@ pub enum Transport {
 /// How much may be in flight at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
-    /// What the congestion control takes.
-    Own,
+    /// As much as where nothing is configured.
+    Default,
     /// This many bytes.
     Bytes(u64),
 }
@@ -46,7 +46,7 @@ impl Way {
             let default = congestions.is_empty().then_some(None);
             let congestions = congestions.iter().copied().map(Some).chain(default);
             if transport == Transport::Websocket {
-                add(None, Window::Own);
+                add(None, Window::Default);
                 continue;
             }
             for congestion in congestions {
@@ -68,7 +68,7 @@ impl Way {
     pub(super) fn server(&self) -> Vec<String> {
         let congestion = self.congestion.map(|name| format!("transport.congestion={name}"));
         let window = match self.window {
-            Window::Own => None,
+            Window::Default => None,
             Window::Bytes(bytes) => Some(format!("transport.initial_window={bytes}")),
         };
         congestion.into_iter().chain(window).collect()
@@ -78,7 +78,7 @@ impl Way {
     pub(super) fn client(&self) -> String {
         let congestion = self.congestion.map(|name| format!(" --congestion {name}")).unwrap_or_default();
         let window = match self.window {
-            Window::Own => String::new(),
+            Window::Default => String::new(),
             Window::Bytes(bytes) => format!(" --initial-window {bytes}"),
         };
         congestion + &window
@@ -109,7 +109,7 @@ impl FromStr for Window {
     type Err = <u64 as FromStr>::Err;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "auto" { Ok(Self::Own) } else { text.parse().map(Self::Bytes) }
+        if text == "default" { Ok(Self::Default) } else { text.parse().map(Self::Bytes) }
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn combinations_leave_tcp_alone() {
         let transports = [Transport::Quic, Transport::Websocket];
-        let windows = [Window::Own, Window::Bytes(32_000)];
+        let windows = [Window::Default, Window::Bytes(32_000)];
         let ways = Way::all(&transports, &[Congestion::Bbr, Congestion::Cubic], &windows);
         let names: Vec<_> = ways.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["quic bbr", "quic bbr 32k", "quic cubic", "quic cubic 32k", "websocket"]);
@@ -138,7 +138,7 @@ mod tests {
         };
         assert_eq!(way.server(), ["transport.congestion=newreno", "transport.initial_window=50000"]);
         assert_eq!(way.client(), " --congestion newreno --initial-window 50000");
-        assert_eq!("auto".parse(), Ok(Window::Own));
+        assert_eq!("default".parse(), Ok(Window::Default));
         assert_eq!("50000".parse(), Ok(way.window));
         assert!("much".parse::<Window>().is_err());
     }
