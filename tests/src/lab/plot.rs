@@ -126,7 +126,7 @@ fn tick(svg: &mut String, x: f64, row: usize, colour: &str) {
 fn note(svg: &mut String, x: f64, n: usize, text: &str) {
     let colour = "#6a1b9a";
     tick(svg, x, 4, colour);
-    let y = row_y(4) + if n % 2 == 0 { 10.0 } else { 19.0 };
+    let y = row_y(4) + if n.is_multiple_of(2) { 10.0 } else { 19.0 };
     let _ = write!(svg, "<text x='{:.1}' y='{y}' fill='{colour}'>{}</text>", x + 2.0, escape(text));
 }
 
