@@ -133,11 +133,13 @@ impl Flow {
 
 fn time<'a>(run: &Run, mine: impl Iterator<Item = &'a Record>) -> f64 {
     let mut rejoined = HashMap::new();
+    // A client may be back before the lab has read that the server serves.
+    let begin = run.marks.first().map_or(run.from, |mark| mark.at);
     let mut arrivals = Vec::new();
     for record in mine {
         match &record.what {
             What::Received { .. } => arrivals.push(record.at),
-            What::Joined { again: true, topic, .. } if record.at >= run.from => {
+            What::Joined { again: true, topic, .. } if record.at >= begin => {
                 rejoined.entry(topic.clone()).or_insert(record.at);
             }
             _ => {}

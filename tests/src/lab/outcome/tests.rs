@@ -52,6 +52,13 @@ fn a_gap_is_counted_from_the_last_message_before() {
 }
 
 #[test]
+fn whoever_is_back_before_the_moment_took_no_time() {
+    let story = vec![received(1000, 1), joined(40_000, "Recovered", (1, 1), (1, 1))];
+    let run = Run { measure: Measure::Rejoin, from: 50_000, ..run(1, story) };
+    assert_eq!(Outcome::of(&run).times, [0.0]);
+}
+
+#[test]
 fn what_was_missed_has_been_read_when_the_first_later_message_arrives() {
     let late = |time: u64, number: u64, sent: u64| {
         at(time, What::Received { topic: TOPIC.into(), number, sent, position: (1, number) })
