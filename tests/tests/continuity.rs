@@ -20,18 +20,17 @@ async fn network(only: Transport) -> (Running, Relay, Builder) {
     (server, relay, builder.keep_alive(Duration::from_millis(200)))
 }
 
-async fn next(changes: &mut Changes) -> Change {
-    soon("a change", changes.next()).await.expect("the client goes on")
-}
-
 /// Reads on until there is a change.
 async fn told(talker: &mut Talker, changes: &mut Changes) -> Change {
-    loop {
-        tokio::select! {
-            change = next(changes) => return change,
-            () = talker.read(1) => {}
+    let change = async {
+        loop {
+            tokio::select! {
+                change = changes.next() => return change.expect("the client goes on"),
+                () = talker.read(1) => {}
+            }
         }
-    }
+    };
+    soon("a change", change).await
 }
 
 async fn moves_without_a_loss(over: Transport) {

@@ -38,7 +38,8 @@ enum Sign {
 
 impl Supervisor {
     /// Dials, with positions in the first flight where the server has given a ticket, and listens to the old connection
-    /// meanwhile. It can win only until the server is asked for the session: the server then ends it.
+    /// meanwhile. It can win only until the server is asked for the session: the server then ends it. On another network, where
+    /// it could not follow, it is kept only if there is no new one.
     pub(super) async fn contest(
         &mut self,
         mut old: Greeted,
@@ -70,7 +71,7 @@ impl Supervisor {
                             Ok(frame) => {
                                 old.control.unread(frame);
                                 sign = Sign::Alive;
-                                if !has_asked(&old) {
+                                if cause != Cause::NetworkChanged && !has_asked(&old) {
                                     break Err(Ending::silence());
                                 }
                             }

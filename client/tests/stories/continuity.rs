@@ -88,6 +88,21 @@ async fn without_a_network_nothing_is_written_and_with_one_all_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_follow_to_another_network_is_replaced_though_it_lives() {
+    let (server, mut peer, client, _channel, _member) = in_a_topic().await;
+    let mut changes = client.changes();
+    client.network_changed(true);
+    let new = async {
+        // It takes a while, in which the old connection answers.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let peer = server.welcome().await;
+        (peer.joined(Start::Recovered, at(0)).await, peer)
+    };
+    let (_member, ()) = join!(new, peer.answer_pings());
+    assert_eq!(changes.next().await.unwrap().cause, Cause::NetworkChanged);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_dialled_while_the_host_says_that_there_is_no_network() {
     let (server, peer, client, _channel, _member) = in_a_topic().await;
     client.network_changed(false);
