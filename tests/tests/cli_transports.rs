@@ -78,3 +78,36 @@ async fn where_nothing_gets_through_the_error_says_what_was_tried() {
     ping.line_with("QUIC: no answer to any packet; WebSocket: no answer to any packet").await;
     assert_eq!(ping.ended().await.code(), Some(3));
 }
+
+#[tokio::test]
+async fn a_subscriber_that_wanders_tells_each_hop_and_loses_nothing() {
+    let home = Home::default();
+    let _server = home.serve(&[]).await;
+    let mut subscriber = home.client(&["sub", "room:1", "--wander", "200ms", "--json"]);
+    let joined = subscriber.object("joined").await;
+    let mut before = None;
+    for _ in 0..3 {
+        let hop = subscriber.object("change").await;
+        assert_eq!((&hop["rung"], &hop["lost"]), (&"migrated".into(), &0.into()), "{hop}");
+        assert_ne!(hop["from"], hop["to"]);
+        assert!(before.is_none_or(|before| before == hop["from"]), "{hop}");
+        before = Some(hop["to"].clone());
+    }
+    let mut publisher = home.client(&["pub", "room:1", "7"]);
+    assert_eq!(publisher.ended().await.code(), Some(0));
+    let event = subscriber.object("event").await;
+    assert_eq!(event["offset"].as_u64(), joined["offset"].as_u64().map(|offset| offset + 1));
+}
+
+#[tokio::test]
+async fn a_subscriber_that_wanders_sums_up_in_the_end() {
+    let home = Home::default();
+    let _server = home.serve(&[]).await;
+    let arguments = ["sub", "room:1", "--wander", "200ms"];
+    let mut subscriber = Process::start("dunlin", &arguments, &home, Output::Stderr);
+    let hop = subscriber.line_with("moved from").await;
+    assert!(hop.contains(" to 127.0.0.1:") && hop.ends_with(", lost 0"), "{hop}");
+    subscriber.signal("INT").await;
+    assert!(subscriber.line_with("longest gap").await.contains("lost 0"));
+    assert_eq!(subscriber.ended().await.code(), Some(0));
+}

@@ -150,19 +150,20 @@ mod tests {
     #[test]
     fn a_move_is_one_line_however_many_topics_there_are() {
         let at = Position::new(7, 42);
-        let joined = |away| Joined {
+        let joined = |start| Joined {
             again: true,
-            start: Start::Recovered,
+            start,
             position: at,
             previous: Some(at),
             recovered: 0,
-            away,
+            away: Duration::from_millis(1),
             reply: Default::default(),
         };
         let remark_on =
-            |away| remark(&Item::Message("room:1".parse().unwrap(), Message::Joined(joined(away))));
-        assert_eq!(remark_on(Duration::ZERO), None);
-        assert!(remark_on(Duration::from_millis(1)).is_some());
+            |start| remark(&Item::Message("room:1".parse().unwrap(), Message::Joined(joined(start))));
+        // The change says it; what is gone is said for each topic.
+        assert_eq!(remark_on(Start::Recovered), None);
+        assert!(remark_on(Start::Lost).is_some());
         let moved = remark(&Item::Moved(Transport::Quic, Transport::WebSocket)).unwrap();
         assert_eq!(moved, "now over quic, no longer over websocket");
     }
