@@ -19,7 +19,7 @@ pub use claims::{Claims, MAX_NAME_LEN, Policy};
 pub use keys::{Key, KeyError, Keys, MAX_KEYS, MIN_SECRET_LEN, Source};
 pub use rejected::Rejected;
 pub use sign::{SignError, SigningKey, sign};
-pub use token::{Unverified, inspect, kid, verify};
+pub use token::{Unverified, fingerprint, inspect, kid, verify};
 
 /// Seconds since the Unix epoch (RFC 7519, NumericDate).
 pub type Seconds = u64;

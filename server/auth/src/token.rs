@@ -38,6 +38,13 @@ pub fn kid(token: &str) -> Option<Box<str>> {
     Parts::split(token).ok()?.header().ok()?.kid
 }
 
+/// SHA-256 of a token: to know it again without keeping it.
+#[must_use]
+pub fn fingerprint(token: &str) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
 /// What a token says of itself, believed by nobody.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unverified {

@@ -30,6 +30,7 @@ fn policy() -> Policy {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "tests read better without ampersands")]
 fn claims(extra: Value) -> Map<String, Value> {
     let mut claims =
         json!({"sub": "ada", "exp": NOW + 3600, "dunlin": [{"topics": "room:*", "may": ["join"]}]});

@@ -7,10 +7,12 @@ use super::{
 };
 use crate::{
     admission::Admission,
+    auth::Pass,
     channel::{Channel, Context, End, PubSub, membership::Attach, router::Router},
     config,
     frames::{Frames, Room},
     guard::Access,
+    rates::Rates,
     tally::Tally,
 };
 use bytes::Bytes;
@@ -71,10 +73,11 @@ impl World {
         let mut router = Router::default();
         channels(&mut router);
         let tally = Arc::<Tally>::default();
+        let rates = Arc::new(Rates::new(config::Rates::default()));
         let memberships = TaskTracker::new();
-        let registry = Registry::new(bounds, tally.clone());
+        let registry = Registry::new(bounds, tally.clone(), rates.clone());
         let admission = Admission::new(bounds.total, bounds.per_address);
-        Self { shared: Shared { hub, router, bounds, tally, memberships }, registry, admission }
+        Self { shared: Shared { hub, router, bounds, tally, rates, memberships }, registry, admission }
     }
 
     /// A connection whose client says hello; with the ticket of another line, it resumes.
@@ -83,7 +86,8 @@ impl World {
         let resume = resume.map(|line| Bytes::copy_from_slice(&line.opened.session.ticket));
         let hello = Hello { versions: vec![1], agent: "test".into(), client: [7; 16], resume, token: None };
         let permit = self.admission.admit(server.remote_address().ip()).unwrap();
-        let opened = self.registry.open(&hello, Carrier::new(server.clone(), permit), access);
+        let opened =
+            self.registry.open(&hello, Carrier::new(server.clone(), permit), access, Pass::everybody());
         Line { opened, client, server, paused: watch::channel(false).0 }
     }
 
@@ -205,7 +209,7 @@ async fn a_connection_that_was_left_changes_nothing_about_the_session() {
     let session = &new.opened.session;
     let now = std::time::Instant::now();
 
-    session.allow(&old.opened.generation, Access::Granted);
+    session.allow(&old.opened.generation, Access::Granted, Pass::everybody());
     world.registry.park(session, &old.opened.generation, now);
     world.registry.close(session, &old.opened.generation, now);
     assert_eq!(session.state().access, Access::TokenRequired);
