@@ -18,6 +18,7 @@ use crate::{
     Cause, Change, Rung, State, backoff,
     candidate::{Candidate, abandon},
     continuity::{Act, Continuity, Moment},
+    credential::ASK_AGAIN,
     ending::Ending,
     greeting::{Greeted, Greeter, Joins},
     local_route,
@@ -81,7 +82,7 @@ pub(crate) async fn run(greeted: Greeted, upgrade: Option<Upgrade>, lent: Lent<'
         Ok(Over::Suspect(cause)) => End::Suspect(online.greeted, cause),
         Ok(Over::Moved(better)) => {
             abandon(&online.greeted.connection);
-            End::Moved(better)
+            End::Moved(*better)
         }
         Ok(Over::Parked) => {
             abandon(&online.greeted.connection);
@@ -127,7 +128,7 @@ struct Moving {
 #[derive(Debug)]
 enum Over {
     Told(Option<oneshot::Sender<()>>),
-    Moved(Greeted),
+    Moved(Box<Greeted>),
     Suspect(Cause),
     Parked,
 }
@@ -137,6 +138,8 @@ impl Online {
         let Lent { commands, paused, network, greeter, pauses, rng, state, roll, park_after, .. } = lent;
         let mut look = || Some(upgrade.clone()?.attempt(pauses.next(&mut rand::rng())));
         let mut better = pin!(maybe(look()));
+        let mut renew_at = greeter.credential.renew_at();
+        let mut asked = None;
         // A server does not remember a pause beyond the connection.
         let mut park = None;
         if *paused.borrow_and_update() {
@@ -158,7 +161,31 @@ impl Online {
                 },
                 frame = self.greeted.control.next(!held) => {
                     self.greeted.pulse.beat();
-                    self.hear(frame?, rng, state, roll)?;
+                    let frame = frame?;
+                    if let FromServer::Refreshed { expires_in_ms } = &frame {
+                        greeter.credential.accepted(*expires_in_ms);
+                        renew_at = greeter.credential.renew_at();
+                    }
+                    self.hear(frame, rng, state, roll)?;
+                    Act::Rest
+                }
+                () = until(renew_at) => {
+                    renew_at = None;
+                    asked = greeter.credential.ask();
+                    Act::Rest
+                }
+                found = maybe(asked.as_mut()) => {
+                    asked = None;
+                    match found {
+                        Ok(token) => {
+                            greeter.credential.replace(token.clone());
+                            self.greeted.control.say(&FromClient::Refresh { token });
+                        }
+                        Err(problem) => {
+                            tracing::debug!(problem, "there is no new token");
+                            renew_at = Instant::now().checked_add(ASK_AGAIN);
+                        }
+                    }
                     Act::Rest
                 }
                 Ok(()) = paused.changed() => {
@@ -184,7 +211,7 @@ impl Online {
                     if let Some((candidate, dialled)) = found {
                         roll.lost(self.greeted.pulse.heard(), Cause::BetterWay, self.greeted.local);
                         match move_to(candidate, dialled, greeter).await {
-                            Some(greeted) => return Ok(Over::Moved(greeted)),
+                            Some(greeted) => return Ok(Over::Moved(Box::new(greeted))),
                             None => roll.kept(),
                         }
                     }

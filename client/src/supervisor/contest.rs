@@ -21,7 +21,7 @@ const ASK: Duration = Duration::from_millis(250);
 /// How it ended.
 pub(super) enum Winner {
     /// Another connection is in use.
-    New(Connected),
+    New(Box<Connected>),
     /// The connection before it was only slow.
     Old(Greeted),
     /// There is no connection.
@@ -92,7 +92,7 @@ impl Supervisor {
             match result {
                 Ok(connected) => {
                     abandon(&old.connection);
-                    return Winner::New(connected);
+                    return Winner::New(Box::new(connected));
                 }
                 Err(Ending::Forgotten) => {}
                 Err(Ending::Offline) if sign != Sign::Dead => {
