@@ -81,6 +81,7 @@ const CONTROL = {
       return { payload, channels, pushes } as { payload: number; channels: number; pushes: number };
     },
     agent: text,
+    expiresInMs: optional(uint),
   },
   [Kind.REFUSED]: REFUSAL,
   [Kind.REFRESHED]: { expiresInMs: optional(uint) },
