@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long before its end a token is replaced: a fifth of its time, at most this.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// The shortest time between two tokens.
+const AT_LEAST: Duration = Duration::from_secs(1);
+
 /// After an attempt to get a token that failed, while the one in use is still good.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -118,7 +121,8 @@ impl Credential {
             let margin = (left / 5).min(MARGIN);
             // Not in step with others whose tokens are as old.
             let margin = margin + backoff::up_to(margin / 4, &mut rand::rng());
-            Instant::now().checked_add(left.saturating_sub(margin))
+            // An application that has no newer one is not asked without pause.
+            Instant::now().checked_add(left.saturating_sub(margin).max(AT_LEAST))
         });
     }
 

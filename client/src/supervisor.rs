@@ -290,7 +290,7 @@ impl Supervisor {
                 End::Suspect(old, cause) => match Box::pin(self.contest(old, cause, commands, network)).await
                 {
                     Winner::New(connected) => (greeted, upgrade) = *connected,
-                    Winner::Old(old) => greeted = old,
+                    Winner::Old(old) => greeted = *old,
                     Winner::Nobody(offline) => return offline,
                 },
                 End::Ended(ending, heard) if self.greeter.is_ghost(&ending) => {

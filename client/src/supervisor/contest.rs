@@ -23,7 +23,7 @@ pub(super) enum Winner {
     /// Another connection is in use.
     New(Box<Connected>),
     /// The connection before it was only slow.
-    Old(Greeted),
+    Old(Box<Greeted>),
     /// There is no connection.
     Nobody(Offline),
 }
@@ -108,7 +108,7 @@ impl Supervisor {
                     } else {
                         self.roll.kept();
                     }
-                    return Winner::Old(old);
+                    return Winner::Old(Box::new(old));
                 }
                 Err(ending) => {
                     abandon(&old.connection);

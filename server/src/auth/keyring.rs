@@ -56,7 +56,7 @@ const GOOD_FOR: Duration = Duration::from_secs(300);
 const GOOD_FOR_AT_LEAST: Duration = Duration::from_secs(60);
 const GOOD_FOR_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
-/// Between two looks that unknown keys give reason to: who makes up key names costs no more than this.
+/// Between two fetches that unknown keys are the reason for: who makes up key names costs no more than this.
 const COOL_DOWN: Duration = Duration::from_secs(10);
 
 /// The first pause after a fetch that failed, and the longest.
@@ -113,6 +113,7 @@ impl Keyring {
                 },
                 () = self.wanted.notified() => {
                     if let Some(remote) = remote.as_mut().filter(|remote| remote.may_be_asked()) {
+                        remote.asked = Some(Instant::now());
                         remote.fetch().await;
                     }
                     self.take(remote.as_ref(), &mut complaint);
@@ -153,6 +154,7 @@ struct Remote {
     /// What was fetched last: it stays in force while the web server does not answer.
     keys: Keys,
     due: Instant,
+    /// When an unknown key was the reason to fetch.
     asked: Option<Instant>,
     failures: u32,
 }
@@ -168,7 +170,6 @@ impl Remote {
     }
 
     async fn fetch(&mut self) {
-        self.asked = Some(Instant::now());
         let fetched = match fetch::get(&self.uri, &self.tls).await {
             Ok(fetched) => {
                 let keys = Keys::set(&fetched.body, Source::Public).map_err(|error| error.to_string());
