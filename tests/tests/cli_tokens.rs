@@ -50,6 +50,10 @@ async fn a_token_is_made_shown_and_presented() {
         "{shown}"
     );
 
+    let twice = ["token", "new", "--allow", "a=join", "--allow", "a=push", "--key", &secret];
+    let (made, code) = output(home.client(&twice)).await;
+    assert_eq!((&*made, code), ("", Some(2)));
+
     let server = home.serve(&["--set", &format!("auth.secret={SECRET}")]).await;
     let mut without = home.client(&["pub", "room:1", "hello"]);
     assert_eq!(without.ended().await.code(), Some(4));

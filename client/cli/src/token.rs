@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use dunlin_auth::{Algorithm, Policy, Right, inspect, sign, verify};
+use dunlin_auth::{Algorithm, Capabilities, Policy, Right, inspect, sign, verify};
 use serde_json::{Map, Value, json};
 
 use self::report::{Report, Verdict};
@@ -95,8 +95,10 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
             let claims = claims(&new, issuer.as_deref(), audience.as_deref());
             let token = sign(&claims, &key, new.kid.as_deref()).map_err(failed)?;
             // What is issued here is what a server would take.
-            inspect(&token)
-                .map_err(|rejected| Failure::new(Exit::Usage, format!("the token is no good: {rejected}")))?;
+            let is_legal = inspect(&token).and_then(|said| Capabilities::from_claim(&said.claims["dunlin"]));
+            is_legal.map_err(|rejected| {
+                Failure::new(Exit::Usage, format!("no server would take it: {rejected}"))
+            })?;
             say::line(if json {
                 json!({"type": "token", "token": token, "claims": claims}).to_string()
             } else {

@@ -1,7 +1,9 @@
 //! What a token allows, by topic pattern.
 
+use crate::Rejected;
 use dunlin_proto::{Pattern, Topic, frame::channel::Delivery};
 use serde::Deserialize;
+use serde_json::Value;
 use std::num::NonZeroU32;
 
 /// Most topic patterns in one token.
@@ -162,6 +164,15 @@ impl Capabilities {
     #[must_use]
     pub fn everything() -> Self {
         Self::new(vec![Grant::everything(Pattern::Prefix("".into()))]).expect("one pattern stands once")
+    }
+
+    /// Reads the claim `dunlin` of a token.
+    ///
+    /// # Errors
+    /// It is no list of grants, or an illegal one.
+    pub fn from_claim(claim: &Value) -> Result<Self, Rejected> {
+        let raw = Vec::<RawGrant>::deserialize(claim).map_err(|_| Rejected::Claims)?;
+        Ok(Self::read(raw)?)
     }
 
     /// Takes grants, each with a pattern of its own.

@@ -116,6 +116,56 @@ fn max_age(cache_control: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    /// A web server over TLS that gives one answer, and what trusts it.
+    async fn serve(answer: String) -> (Uri, Arc<rustls::ClientConfig>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let dir = tempfile::tempdir().unwrap();
+        let source = dunlin_certs::Source::Development { dir: dir.path().into(), names: Vec::new() };
+        let certificate = dunlin_certs::Live::open(source, std::time::SystemTime::now()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.leaf()).unwrap();
+        let server = rustls::ServerConfig::builder_with_provider(dunlin_transport::provider());
+        let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server.with_cert_resolver(certificate)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        let client = rustls::ClientConfig::builder_with_provider(dunlin_transport::provider());
+        let client = client.with_safe_default_protocol_versions().unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+        (format!("https://localhost:{port}/keys").parse().unwrap(), Arc::new(client))
+    }
+
+    fn answer(status: &str, body: &str) -> String {
+        let len = body.len();
+        format!("HTTP/1.1 {status}\r\nCache-Control: max-age=90\r\nContent-Length: {len}\r\n\r\n{body}")
+    }
+
+    #[tokio::test]
+    async fn a_document_comes_over_tls_from_who_is_trusted() {
+        let (uri, trusting) = serve(answer("200 OK", "{}")).await;
+        let fetched = get(&uri, &trusting).await.unwrap();
+        assert_eq!((&*fetched.body, fetched.max_age), (&b"{}"[..], Some(Duration::from_secs(90))));
+        assert!(matches!(get(&uri, &tls()).await, Err(FetchError::Connect(_))), "nobody vouches for it");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_document_is_refused() {
+        let (uri, trusting) = serve(answer("302 Found", "")).await;
+        assert!(matches!(get(&uri, &trusting).await, Err(FetchError::Status(StatusCode::FOUND))));
+        let (uri, trusting) = serve(answer("200 OK", &"x".repeat(MOST_BYTES + 1))).await;
+        assert!(matches!(get(&uri, &trusting).await, Err(FetchError::Body)));
+        let (uri, trusting) = serve("what?".into()).await;
+        assert!(matches!(get(&uri, &trusting).await, Err(FetchError::Http(_))));
+    }
+
     #[test]
     fn the_age_is_found_among_the_rest() {
         assert_eq!(max_age("public, max-age=300, must-revalidate"), Some(Duration::from_secs(300)));

@@ -1,6 +1,6 @@
 use super::*;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn read(value: Value) -> Result<Capabilities, String> {
     let raw: Vec<RawGrant> = serde_json::from_value(value).map_err(|error| error.to_string())?;
