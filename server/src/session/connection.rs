@@ -66,6 +66,8 @@ enum Ending {
 /// Serves a connection to its end.
 pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permit) {
     let Some(mut greeted) = handshake::greet(&node.shared, &connection).await else { return };
+    // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
+    let place = Place::from(&connection);
     // Not kept: what it allows is.
     let token = greeted.hello.token.take();
     let pass = match node.gate.admit(token.as_deref(), node.console.knows(token.as_deref())).await {
@@ -74,8 +76,6 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
             return handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
         }
     };
-    // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
-    let place = Place::from(&connection);
     let access = Access::of(&node.console, place, token.as_deref());
     drop(token);
     let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access, pass);

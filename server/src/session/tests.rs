@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     admission::Admission,
-    auth::Pass,
+    auth::{Pass, Revoke},
     channel::{Channel, Context, End, PubSub, membership::Attach, router::Router},
     config,
     frames::{Frames, Room},
@@ -215,4 +215,19 @@ async fn a_connection_that_was_left_changes_nothing_about_the_session() {
     assert_eq!(session.state().access, Access::TokenRequired);
     assert!(!session.presence().is_parked);
     assert!(world.connect(Some(&new), Access::Off).opened.resumed, "the session is still there");
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_its_client_is_revoked_too() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let world = World::new(|router| router.add("*".parse().unwrap(), move || Tell(tell.clone())));
+    let line = world.connect(None, Access::Off);
+    let (_stream, _) = world.join(&line).await;
+    let session = line.opened.session.clone();
+    world.registry.park(&session, &line.opened.generation, std::time::Instant::now());
+
+    assert_eq!(world.registry.revoke(&Revoke::User("nobody".into())), 0);
+    assert_eq!(world.registry.revoke(&Revoke::Session(session.name.to_string())), 1);
+    assert_eq!([told.recv().await, told.recv().await], ["joined", "ended"].map(Some));
+    assert!(!world.connect(Some(&line), Access::Off).opened.resumed);
 }
