@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use dunlin_transport::{Dialer, Kind as Transport};
+use dunlin_transport::{Congestion, Dialer, Kind as Transport};
 
 use crate::{
     Backoff, Client, Closed, Code, Trust,
@@ -26,6 +26,8 @@ pub struct Builder {
     pub(crate) keep_alive: Duration,
     pub(crate) park_after: Duration,
     pub(crate) agent: String,
+    pub(crate) congestion: Congestion,
+    pub(crate) initial_window: Option<u64>,
     pub(crate) connect_timeout: Duration,
     pub(crate) tokens: Tokens,
     pub(crate) backoff: Backoff,
@@ -81,6 +83,8 @@ impl Builder {
             keep_alive: Duration::from_secs(25),
             park_after: Duration::from_secs(10),
             agent: concat!("dunlin-client/", env!("CARGO_PKG_VERSION")).into(),
+            congestion: Congestion::default(),
+            initial_window: None,
             connect_timeout: Duration::from_secs(10),
             tokens: Tokens::None,
             backoff: Backoff::default(),
@@ -117,6 +121,20 @@ impl Builder {
     /// Name and version of the application, for the server's logs.
     pub fn agent(mut self, agent: impl Into<String>) -> Self {
         self.agent = agent.into();
+        self
+    }
+
+    /// What decides how much may be in flight to the server over QUIC and WebTransport; the default of [`Congestion`] unless
+    /// set. Over WebSocket the kernel decides.
+    pub fn congestion(mut self, congestion: Congestion) -> Self {
+        self.congestion = congestion;
+        self
+    }
+
+    /// How many bytes may be in flight to the server before it has acknowledged anything, on each new path; 32,000 unless
+    /// set.
+    pub fn initial_window(mut self, bytes: u64) -> Self {
+        self.initial_window = Some(bytes);
         self
     }
 
@@ -208,8 +226,8 @@ impl Builder {
     }
 
     /// Opens the sockets now. Clients that are started from clones of this builder share them, and the tickets with which
-    /// a later one can send early data; a change of trust or keep-alive after this has no effect. Must be called in the
-    /// tokio runtime in which the clients will run.
+    /// a later one can send early data; a change of trust, keep-alive or congestion control after this has no effect. Must
+    /// be called in the tokio runtime in which the clients will run.
     ///
     /// # Errors
     /// What is to be trusted cannot be read, or the system gives no socket.

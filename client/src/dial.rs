@@ -179,6 +179,10 @@ impl Ready {
             Verifier::new(&settings.trust, local).map_err(|error| Ending::Untrusted(error.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(verifier));
         config.keep_alive = settings.keep_alive;
+        config.congestion = settings.congestion;
+        if let Some(window) = settings.initial_window {
+            config.initial_window = window;
+        }
         Ok(Self { local, config, open: Vec::new() })
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Greeted {
     pub(crate) generation: u64,
     /// The number of the last `Ping`.
     pub(crate) asked: u64,
+    /// Whether the server was asked to hold events back; it does not remember that beyond the connection.
+    pub(crate) is_paused: bool,
     /// This device's address, as far as it is known.
     pub(crate) local: Option<SocketAddr>,
 }
@@ -150,7 +152,17 @@ impl Greeter {
         self.publish(&connection, &pulse, Some(session.clone()));
         self.roll.welcomed(transport, local);
         let generation = self.generation;
-        Ok(Greeted { connection, dialer, pulse, control, session, generation, asked: 0, local })
+        Ok(Greeted {
+            connection,
+            dialer,
+            pulse,
+            control,
+            session,
+            generation,
+            asked: 0,
+            is_paused: false,
+            local,
+        })
     }
 
     /// Has channels go on with a connection that they were to leave for another one.

@@ -47,6 +47,37 @@
 //! [`State::Online`], each channel says [`Message::Joined`] with nothing missing and no time away, and pushes on their
 //! way are applied once, as after any interruption. [`Client::connection`] tells which transport is in use.
 //!
+//! # When the network changes
+//!
+//! A client stays on the highest rung that it can reach, and says which one it was ([`Client::changes`]):
+//!
+//! 1. **The connection moves** ([`Rung::Migrated`]). The system tells of another network (on Linux, macOS and Windows this library
+//!    listens by itself; elsewhere the host calls [`Client::network_changed`]), or the route to the server shows it. QUIC and
+//!    WebTransport go on from a new socket, with the same streams: nothing is repeated. A NAT that has forgotten the client
+//!    is the same without a new socket.
+//! 2. **Another connection takes over** ([`Rung::Resumed`]), made while the old one is kept, and the first that answers is used. So
+//!    it is when the old one is silent: bytes that were due for 0.3 s (or three round trips, or four times the interval in which
+//!    they used to come) are asked for, and after 0.4 s (or three round trips) more the race begins. On a connection that was idle
+//!    the question is the keep-alive, and the patience 2 s. After a second without any network, or after sleep, the old
+//!    connection is not waited for. `Hello` and all joins with their positions travel in the first flight, as 0-RTT data where
+//!    the server has given a ticket; pushes without an answer are sent again and applied once.
+//! 3. **What is gone is told** ([`Rung::Resync`]): history did not reach back, or the log started over.
+//!
+//! While there is no network nothing is written ([`State::Recovering`]) and nothing dialled; pushes wait. A device with several
+//! networks, of which the preferred one is dead, finds the others if [it may](Builder::any_network).
+//!
+//! # What staying connected costs
+//!
+//! A sign of life goes out once in each [keep-alive](Builder::keep_alive), and not more while events flow. Over QUIC it is three
+//! packets with 121 bytes of payload, about 30 kB an hour at 25 s with all headers. The bytes are not what it costs: each wakes
+//! a phone's radio for some seconds. 25 s keeps the way open through most NATs (RFC 4787 asks for 2 minutes, RFC 9000, 10.1.2
+//! advises 30 s, mobile networks are seen at 30 to 180 s), and is for the foreground.
+//!
+//! In the background an application should [pause](Client::pause): events are held back at once, and
+//! [ten seconds later](Builder::park_after) the connection is let go, so that nothing is sent or received at all. The server keeps the
+//! session for its linger time (two minutes unless configured), and history for as long as it is configured to; resuming takes
+//! one round trip with 0-RTT. Wake the application for what it must not miss with a push service.
+//!
 //! Dropping the last handle says goodbye to the server; [`Client::close`] waits for that.
 
 pub mod address;
@@ -103,7 +134,7 @@ pub use dunlin_proto::{
     frame::channel::{Delivery, Start},
     limits::MAX_TOKEN_LEN,
 };
-pub use dunlin_transport::Kind as Transport;
+pub use dunlin_transport::{Congestion, Kind as Transport};
 pub use info::{ConnectionInfo, Connections};
 pub use message::{Event, Joined, Message, Reply};
 pub use sender::{PushError, PushHandle, Sender};

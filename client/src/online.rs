@@ -140,12 +140,7 @@ impl Online {
         let mut better = pin!(maybe(look()));
         let mut renew_at = greeter.credential.renew_at();
         let mut asked = None;
-        // A server does not remember a pause beyond the connection.
-        let mut park = None;
-        if *paused.borrow_and_update() {
-            self.greeted.control.say(&FromClient::Pause);
-            park = Instant::now().checked_add(park_after);
-        }
+        let mut park = self.pause(*paused.borrow_and_update(), park_after);
         loop {
             let leave = self.away.as_ref().map(|(at, _)| *at);
             let late = roll.deadline();
@@ -160,8 +155,8 @@ impl Online {
                     None => return Ok(Over::Told(None)),
                 },
                 frame = self.greeted.control.next(!held) => {
-                    self.greeted.pulse.beat();
                     let frame = frame?;
+                    self.greeted.pulse.beat();
                     if let FromServer::Refreshed { expires_in_ms } = &frame {
                         greeter.credential.accepted(*expires_in_ms);
                         renew_at = greeter.credential.renew_at();
@@ -189,9 +184,7 @@ impl Online {
                     Act::Rest
                 }
                 Ok(()) = paused.changed() => {
-                    let pause = *paused.borrow_and_update();
-                    self.greeted.control.say(if pause { &FromClient::Pause } else { &FromClient::Resume });
-                    park = pause.then(|| Instant::now().checked_add(park_after)).flatten();
+                    park = self.pause(*paused.borrow_and_update(), park_after);
                     Act::Rest
                 }
                 () = sleep_until(self.continuity.due()) => self.look(network),
@@ -240,6 +233,14 @@ impl Online {
                 Act::Leave => return Err(Ending::Offline),
             }
         }
+    }
+
+    /// Has events held back or not; gives when to let the connection go.
+    fn pause(&mut self, pause: bool, park_after: Duration) -> Option<Instant> {
+        if std::mem::replace(&mut self.greeted.is_paused, pause) != pause {
+            self.greeted.control.say(if pause { &FromClient::Pause } else { &FromClient::Resume });
+        }
+        if pause { Instant::now().checked_add(park_after) } else { None }
     }
 
     /// Looks at what has been received.

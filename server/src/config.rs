@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
-use dunlin_transport::Origins;
+use dunlin_transport::{Congestion, Origins};
 pub use key::{KEYS, Key};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -49,6 +49,10 @@ pub struct Config {
     pub socket_buffer: usize,
     /// Handshakes under way from which on new addresses must prove themselves (QUIC Retry).
     pub retry_above: usize,
+    /// How the server decides how much to send over QUIC.
+    pub congestion: Congestion,
+    /// Bytes under way on a new path before the first of it is acknowledged.
+    pub initial_window: u64,
     /// How long a drain may take.
     pub drain: Duration,
     /// Log level or directives (`tracing` syntax).
@@ -182,6 +186,8 @@ impl Config {
             idle_timeout: check.duration("transport.idle_timeout"),
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),
+            congestion: check.parse("transport.congestion"),
+            initial_window: check.bytes("transport.initial_window") as u64,
             drain: check.duration("drain"),
             log: check.parse("log.level"),
             log_format: check.parse("log.format"),
@@ -380,6 +386,21 @@ mod tests {
             Tcp::At("0.0.0.0:443".parse().unwrap())
         );
         assert!(tcp("tcp = \"no\"").unwrap_err().contains("\"no\" is not an address and port, or off"));
+    }
+
+    #[test]
+    fn congestion_control_is_chosen_by_name_and_its_window_by_size() {
+        let chosen = |toml: &str| {
+            check(toml, &[])
+                .map(|config| (config.congestion, config.initial_window))
+                .map_err(|m| m.to_string())
+        };
+        assert_eq!(chosen("").unwrap(), (Congestion::Bbr, 32_000));
+        let toml = "[transport]\ncongestion = \"newreno\"\ninitial_window = \"100kB\"";
+        assert_eq!(chosen(toml).unwrap(), (Congestion::NewReno, 100_000));
+        let wrong = chosen("[transport]\ncongestion = \"vegas\"\ninitial_window = \"1kB\"").unwrap_err();
+        assert!(wrong.contains("\"vegas\" is not cubic, bbr or newreno"), "{wrong}");
+        assert!(wrong.contains("\"1kB\" is not a size from 2400B to 64MiB"), "{wrong}");
     }
 
     #[test]

@@ -106,6 +106,8 @@ impl Builder {
             idle_timeout: config.idle_timeout,
             socket_buffer: config.socket_buffer,
             retry_above: config.retry_above,
+            congestion: config.congestion,
+            initial_window: config.initial_window,
             max_connections: config.session.total.saturating_add(SPARE_CONNECTIONS),
             ..transport::ServerConfig::new(config.listen, certificate.clone(), keys)
         };

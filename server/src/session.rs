@@ -86,7 +86,7 @@ struct State {
     /// What it may see of the server's own figures.
     access: Access,
     path: Path,
-    channels: HashMap<Topic, mpsc::Sender<Attach>>,
+    channels: HashMap<Topic, mpsc::Sender<Box<Attach>>>,
 }
 
 enum At {
@@ -143,14 +143,14 @@ impl Session {
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
-    pub(crate) async fn attach(&self, shared: &Shared, attach: Attach) {
+    pub(crate) async fn attach(&self, shared: &Shared, attach: Box<Attach>) {
         if let Some((attach, refusal)) = self.route(shared, attach) {
             attach.refuse(&shared.tally, refusal).await;
         }
     }
 
     /// Gives back what cannot be attached, and why.
-    fn route(&self, shared: &Shared, attach: Attach) -> Option<(Attach, Refusal)> {
+    fn route(&self, shared: &Shared, attach: Box<Attach>) -> Option<(Box<Attach>, Refusal)> {
         let mut state = self.state();
         let State { channels, access, .. } = &mut *state;
         if !attach.generation.is_present() {

@@ -33,8 +33,10 @@ mod server;
 pub mod shaper;
 mod stage;
 pub mod trace;
+pub mod way;
 
 pub use namespace::remove_stale;
 pub use network::Uplink;
 pub use run::{Measure, Run};
-pub use stage::{Lab, Setup, Transport};
+pub use stage::{Lab, Setup};
+pub use way::{Transport, Way};

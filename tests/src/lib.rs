@@ -7,6 +7,7 @@ pub mod process;
 pub mod raw;
 pub mod relay;
 pub mod server;
+pub mod talker;
 pub mod token;
 
 use std::time::Duration;

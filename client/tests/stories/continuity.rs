@@ -142,3 +142,17 @@ async fn a_client_can_be_closed_while_it_is_in_doubt_and_while_it_is_paused() {
     client.close().await;
     assert!(matches!(&*states.borrow(), State::Closed(_)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_gap_begins_with_the_last_sign_of_life_and_not_with_the_end_of_the_connection() {
+    let (server, peer, client, _channel, mut member) = in_a_topic().await;
+    let mut changes = client.changes();
+    member.event(1).await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    peer.connection.close(Code::INTERNAL.0, "");
+    let peer = server.welcome().await;
+    let _member = peer.joined(Start::Recovered, at(1)).await;
+    let change = changes.next().await.unwrap();
+    assert!(change.gap >= Duration::from_millis(900), "{change:?}");
+    assert_eq!(change.cause, Cause::Lost);
+}

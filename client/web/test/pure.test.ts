@@ -62,7 +62,8 @@ function joined(delivery: Delivery): Progress {
 }
 
 function answer(offset: number, start: "live" | "recovered" | "lost") {
-  return { kind: Kind.JOINED, position: at(offset), start, applied: 0, reply: new Uint8Array() } as const;
+  const reply = new Uint8Array();
+  return { kind: Kind.JOINED, position: at(offset), start, applied: 0, reply, head: undefined } as const;
 }
 
 function event(offset: number) {

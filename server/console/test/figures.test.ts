@@ -12,7 +12,7 @@ const STATS = {
   memberships: 4,
   topics: { count: 2, readers: 5, history_bytes: 100, history_limit: 1000 },
   per_second: { events: 1.5, event_bytes: 30, connections: 0, sessions_opened: 0 },
-  continuity: { resumed: 1, recovered: 2, lost: 3, gaps: 4 },
+  continuity: { migrated: 5, resumed: 1, recovered: 2, lost: 3, gaps: 4 },
   refusals: { MALFORMED: 2 },
   process: { rss_bytes: 1024, cpu_seconds: 0.5 },
 };
@@ -47,6 +47,8 @@ test("what is not as it should be is refused by its name", () => {
 test("lists have their total, and a round trip that is not known", () => {
   const topic = { name: "a", readers: 1, rate: 2, offset: 3, epoch: 4, held: 5, bytes: 6 };
   assert.deepEqual(parseTopics({ total: 9, topics: [topic] }), { total: 9, rows: [topic] });
+  const change = { kind: "port", from: "[::1]:2", address: "[::1]:1", ms: 20 };
+  const paths = { changes: 9, last: [change] };
   const session = {
     session: "s",
     transport: "quic",
@@ -57,10 +59,12 @@ test("lists have their total, and a round trip that is not known", () => {
   };
   const rows = parseSessions({
     total: 1,
-    sessions: [{ ...session, connected_ms: 2, resumed: 0, parked: false }],
+    sessions: [{ ...session, connected_ms: 2, resumed: 0, parked: false, paths }],
   }).rows;
   assert.equal(rows[0]?.rttMs, undefined);
   assert.equal(rows[0]?.parked, false);
+  const last = [{ kind: "port", from: "[::1]:2", to: "[::1]:1", agoMs: 20 }];
+  assert.deepEqual(rows[0]?.paths, { changes: 9, last });
 });
 
 test("a rate needs two looks at a total that grew", () => {

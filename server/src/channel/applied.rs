@@ -1,6 +1,6 @@
 //! Which pushes of a membership were applied, and how they were answered.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
 /// Remembers the last replies, so that a push which comes again after a reconnect is answered, not applied, again.
@@ -19,6 +19,9 @@ pub(crate) struct Applied {
 
 /// Most bytes of replies that a membership keeps.
 const MOST_BYTES: usize = 256 * 1024;
+
+/// The same while its member is away: far more than the replies of the built-in channel take.
+const MOST_BYTES_AWAY: usize = 32 * 1024;
 
 /// What is known of a push.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +60,26 @@ impl Applied {
         self.last = reference;
         self.bytes += reply.len();
         self.replies.push_back((reference, reply));
-        while self.replies.len() > self.window || self.bytes > MOST_BYTES {
+        self.forget(MOST_BYTES);
+    }
+
+    /// Takes no more room than it must: for the time until the member is back, if it ever is.
+    pub(crate) fn shrink(&mut self) {
+        self.forget(MOST_BYTES_AWAY);
+        // Each reply has a buffer of its own, with room for more: one for all takes a third.
+        let mut all = BytesMut::with_capacity(self.bytes);
+        for (_, reply) in &self.replies {
+            all.extend_from_slice(reply);
+        }
+        let mut all = all.freeze();
+        for (_, reply) in &mut self.replies {
+            *reply = all.split_to(reply.len());
+        }
+        self.replies.shrink_to_fit();
+    }
+
+    fn forget(&mut self, most_bytes: usize) {
+        while self.replies.len() > self.window || self.bytes > most_bytes {
             let Some((_, oldest)) = self.replies.pop_front() else { break };
             self.bytes -= oldest.len();
         }
@@ -80,6 +102,23 @@ mod tests {
         assert_eq!(applied.check(1), Known::Forgotten);
         assert_eq!(applied.check(3), Known::Forgotten);
         assert_eq!((applied.check(6), applied.last()), (Known::New, 5));
+    }
+
+    #[test]
+    fn what_is_shrunk_gives_the_same_answers() {
+        let mut applied = Applied::new(3);
+        for (reference, reply) in [(1, "one"), (4, ""), (9, "nine")] {
+            applied.record(reference, reply.into());
+        }
+        applied.shrink();
+        assert_eq!(applied.check(1), Known::Reply("one".into()));
+        assert_eq!(applied.check(4), Known::Reply("".into()));
+        assert_eq!(applied.check(9), Known::Reply("nine".into()));
+        applied.record(10, "ten".into());
+        assert_eq!((applied.check(1), applied.check(10)), (Known::Forgotten, Known::Reply("ten".into())));
+        applied.record(11, vec![0; MOST_BYTES_AWAY].into());
+        applied.shrink();
+        assert_eq!((applied.check(10), applied.replies.len()), (Known::Forgotten, 1));
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub(crate) struct Attach {
 
 impl Attach {
     /// Answers the join with a refusal and ends the stream. A slow client is not waited for.
-    pub(crate) async fn refuse(self, tally: &Tally, refusal: Refusal) {
-        let Self { send, mut frames, .. } = self;
+    pub(crate) async fn refuse(self: Box<Self>, tally: &Tally, refusal: Refusal) {
+        let Self { send, mut frames, .. } = *self;
         tally.refused(refusal.code);
         farewell(send, FromServer::Refused(refusal.clone()).encode(), &refusal).await;
         frames.stop(refusal.code);
@@ -82,15 +82,15 @@ pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Ope
                 .await;
         }
         Err(refusal) => {
-            first.refuse(&context.tally, refusal).await;
-            turn_away(mailbox, &context.tally).await;
+            Box::pin(first.refuse(&context.tally, refusal)).await;
+            Box::pin(turn_away(mailbox, &context.tally)).await;
         }
     }
     gauge!("dunlin_channels").decrement(1);
 }
 
 /// Ends the mailbox. Who has joined too late for this membership is to try again, and then begins another.
-async fn turn_away(mut mailbox: mpsc::Receiver<Attach>, tally: &Tally) {
+async fn turn_away(mut mailbox: mpsc::Receiver<Box<Attach>>, tally: &Tally) {
     mailbox.close();
     while let Some(late) = mailbox.recv().await {
         late.refuse(tally, Refusal::because(Code::UNAVAILABLE, "the membership was just ending")).await;
@@ -110,7 +110,7 @@ async fn contain<T>(topic: &Topic, session: &str, code: impl Future<Output = T>)
 struct Membership<C> {
     channel: C,
     context: Context,
-    mailbox: mpsc::Receiver<Attach>,
+    mailbox: mpsc::Receiver<Box<Attach>>,
     /// How long it waits for its member to come back.
     linger: Duration,
     limits: Limits,
@@ -143,9 +143,9 @@ enum Next {
 
 impl Next {
     /// What the mailbox says while a stream is attached.
-    fn moved(attach: Option<Attach>) -> Self {
+    fn moved(attach: Option<Box<Attach>>) -> Self {
         match attach {
-            Some(attach) => Self::Attach(Box::new(attach)),
+            Some(attach) => Self::Attach(attach),
             None => Self::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
         }
     }
@@ -158,7 +158,7 @@ impl Next {
 
 impl<C: Channel> Membership<C> {
     /// Serves the member, whom the channel has accepted with this reply, until the membership is over.
-    async fn run(mut self, first: Attach, reply: Bytes) {
+    async fn run(mut self, first: Box<Attach>, reply: Bytes) {
         let (topic, session) = (self.context.topic.clone(), self.context.session.clone());
         let mut attached = None;
         let served = contain(&topic, &session, self.serve(first, reply, &mut attached)).await;
@@ -166,9 +166,9 @@ impl<C: Channel> Membership<C> {
             self.context.tally.refused(failed.code);
             (End::Failed, Some(failed))
         });
-        turn_away(self.mailbox, &self.context.tally).await;
+        Box::pin(turn_away(self.mailbox, &self.context.tally)).await;
         if let Some(attached) = attached {
-            attached.close(refusal).await;
+            Box::pin(attached.close(refusal)).await;
         }
         // A panic in here changes nothing any more.
         let _ = contain(&topic, &session, self.channel.terminate(&self.context, why)).await;
@@ -176,28 +176,28 @@ impl<C: Channel> Membership<C> {
 
     async fn serve(
         &mut self,
-        first: Attach,
+        first: Box<Attach>,
         reply: Bytes,
         attached: &mut Option<Attached>,
     ) -> (End, Option<Refusal>) {
         let mut applied = Applied::new(self.limits.pushes as usize);
-        let mut next = Next::Attach(Box::new(first));
+        let mut next = Next::Attach(first);
         let mut is_member = false;
         loop {
             next = match next {
-                Next::Attach(attach) => match self.attach(*attach, &applied, reply.clone()).await {
+                // What serves a stream lies in boxes of its own: a membership that waits for its member is small.
+                Next::Attach(attach) => match Box::pin(self.attach(attach, &applied, reply.clone())).await {
                     Some(stream) => {
                         is_member = true;
                         let stream = attached.insert(stream);
-                        let next = stream
-                            .serve(
-                                &mut self.channel,
-                                &self.context,
-                                &mut self.mailbox,
-                                &mut self.allowance,
-                                &mut applied,
-                            )
-                            .await;
+                        let serve = stream.serve(
+                            &mut self.channel,
+                            &self.context,
+                            &mut self.mailbox,
+                            &mut self.allowance,
+                            &mut applied,
+                        );
+                        let next = Box::pin(serve).await;
                         match &next {
                             Next::Attach(_) => replace(attached, Some(Refusal::new(Code::REPLACED))),
                             Next::Detached => drop(attached.take()),
@@ -209,12 +209,15 @@ impl<C: Channel> Membership<C> {
                     // Refused before it ever was one: there is nothing to come back to.
                     None => Next::Over(End::Failed, None),
                 },
-                Next::Detached => self.wait().await,
+                Next::Detached => {
+                    applied.shrink();
+                    self.wait().await
+                }
                 Next::Over(why, refusal) => match self.mailbox.try_recv() {
                     // Ended and joined again, and the end was seen only now.
                     Ok(attach) => {
                         replace(attached, refusal);
-                        Next::Attach(Box::new(attach))
+                        Next::Attach(attach)
                     }
                     Err(_) => return (why, refusal),
                 },
@@ -222,7 +225,7 @@ impl<C: Channel> Membership<C> {
         }
     }
 
-    async fn attach(&mut self, attach: Attach, applied: &Applied, reply: Bytes) -> Option<Attached> {
+    async fn attach(&mut self, attach: Box<Attach>, applied: &Applied, reply: Bytes) -> Option<Attached> {
         let since = attach.join.since;
         let is_allowed = since.is_none_or(|since| self.allowance.may_read_after(since));
         let cursor = match self.subscribe(&attach.join, is_allowed).await {
@@ -286,7 +289,7 @@ impl<C: Channel> Membership<C> {
     async fn wait(&mut self) -> Next {
         let expiry = Instant::now() + self.linger;
         match tokio::time::timeout_at(expiry, self.mailbox.recv()).await {
-            Ok(Some(attach)) => Next::Attach(Box::new(attach)),
+            Ok(Some(attach)) => Next::Attach(attach),
             Ok(None) => Next::Over(End::SessionEnded, None),
             Err(_) => Next::Over(End::Expired, None),
         }
@@ -307,7 +310,7 @@ impl Attached {
         &mut self,
         channel: &mut C,
         context: &Context,
-        mailbox: &mut mpsc::Receiver<Attach>,
+        mailbox: &mut mpsc::Receiver<Box<Attach>>,
         allowance: &mut Allowance,
         applied: &mut Applied,
     ) -> Next {

@@ -19,11 +19,11 @@ type Route = Box<dyn Fn(Opening) -> Pin<Box<dyn Future<Output = ()> + Send>> + S
 /// What a membership begins with.
 pub(crate) struct Opening {
     pub(crate) context: Context,
-    pub(crate) mailbox: mpsc::Receiver<Attach>,
+    pub(crate) mailbox: mpsc::Receiver<Box<Attach>>,
     pub(crate) linger: Duration,
     pub(crate) limits: Limits,
     pub(crate) allowance: Allowance,
-    pub(crate) first: Attach,
+    pub(crate) first: Box<Attach>,
 }
 
 impl Router {

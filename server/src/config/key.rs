@@ -173,14 +173,16 @@ pub const KEYS: &[Key] = &[
         "2m",
         0..=24 * HOUR,
         "a time from 0s to 24h",
-        "How long a session waits for a client that lost its connection. Costs a few KiB a session."
+        "How long a session waits for a client that lost its connection. Costs some 5 KiB a channel, and up to 32 KiB more for \
+         the replies that each keeps."
     ),
     ranged!(
         "session.parked",
         "10000",
         0..=10_000_000,
         "a whole number from 0 to 10000000",
-        "Most sessions that wait; beyond, the one that has waited longest ends."
+        "Most sessions that wait; beyond, the one that has waited longest ends. One with five channels costs 25 KiB, or 120 KiB \
+         with as many replies as they keep of the built-in channel."
     ),
     ranged!(
         "limits.sessions",
@@ -301,6 +303,21 @@ pub const KEYS: &[Key] = &[
         0..=1_000_000,
         "a whole number from 0 to 1000000",
         "With more handshakes than this under way, new addresses must prove themselves first (RFC 9000, 8.1.2)."
+    ),
+    text(
+        "transport.congestion",
+        "bbr",
+        "cubic, bbr or newreno",
+        "How the server decides how much to send over QUIC. bbr is not slowed down by packets that get lost on the way, and may \
+         take more than its share of a full link; cubic is fair, and at 2 % loss a message in six is late.",
+    ),
+    ranged!(
+        "transport.initial_window",
+        "32kB",
+        2400..=64 * MIB,
+        "a size from 2400B to 64MiB",
+        "What may be under way on a new path before the first of it is acknowledged; more catches up sooner after an outage, and \
+         may flood a slow network."
     ),
     text("log.level", "info", "a level or directives such as info,dunlin_server=debug", "What is logged."),
     text(

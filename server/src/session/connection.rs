@@ -353,7 +353,8 @@ async fn open(
     let refusal = match frames.first().await {
         Ok(Some(frame)) => match channel::FromClient::decode(&frame) {
             Ok(channel::FromClient::Join(join)) => {
-                session.attach(&node.shared, Attach { join, send, frames, generation, paused }).await;
+                let attach = Attach { join, send, frames, generation, paused };
+                session.attach(&node.shared, Box::new(attach)).await;
                 return;
             }
             Ok(channel::FromClient::Push(_)) => {

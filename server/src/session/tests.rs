@@ -103,7 +103,7 @@ impl World {
 
 impl Line {
     /// A join that has been sent and read, and not handed to a membership yet.
-    async fn ask(&self, topic: &str) -> (Stream, Attach) {
+    async fn ask(&self, topic: &str) -> (Stream, Box<Attach>) {
         let join = Join::new(topic.parse().unwrap());
         let (mut send, recv) = self.client.open_bi().await.unwrap();
         send.write(FromClient::Join(join.clone()).encode()).await.unwrap();
@@ -112,7 +112,7 @@ impl Line {
         frames.first().await.unwrap().unwrap();
         let generation = self.opened.generation.clone();
         let attach = Attach { join, send: back, frames, generation, paused: self.paused.subscribe() };
-        (Stream { send, recv, decoder: Decoder::new(LIMIT) }, attach)
+        (Stream { send, recv, decoder: Decoder::new(LIMIT) }, Box::new(attach))
     }
 }
 

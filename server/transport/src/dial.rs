@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::{
     Congestion, Connection, ConnectionError, Interface, MemoryDialer,
+    congestion::INITIAL_WINDOW,
     connection::Inner,
     endpoint::idle,
     handshake, http3,
@@ -35,11 +36,10 @@ pub struct ClientConfig {
     pub handshake_timeout: Duration,
     /// The round trip time assumed at first. Default 100 ms.
     pub initial_rtt: Duration,
-    /// How much may be in flight of what this side sends. Default Cubic.
+    /// How much may be in flight of what this side sends. Default BBR.
     pub congestion: Congestion,
-    /// Bytes in flight at first, on each new path; two packets at least. With `None`, the default, the algorithm's own:
-    /// 12,000, or 240,000 of BBR.
-    pub initial_window: Option<u64>,
+    /// Bytes in flight at first, on each new path; two packets at least. Default 32,000.
+    pub initial_window: u64,
     /// What the server may send on a stream before it is read. Default 256 KiB. There is no such limit for the
     /// connection: it would let a stream that nobody reads stall the others.
     pub stream_window: u32,
@@ -65,7 +65,7 @@ impl ClientConfig {
             handshake_timeout: Duration::from_secs(10),
             initial_rtt: Duration::from_millis(100),
             congestion: Congestion::default(),
-            initial_window: None,
+            initial_window: INITIAL_WINDOW,
             stream_window: 256 * 1024,
             send_window: 1024 * 1024,
             datagram_buffer: 256 * 1024,

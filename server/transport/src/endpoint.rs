@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     BindError, Buffers, Congestion, ConnectionError, Keys, Origins, SharedTicketStore,
+    congestion::INITIAL_WINDOW,
     connection::Inner,
     handshake::{self, Counter, UnderWay},
     http3,
@@ -69,11 +70,10 @@ pub struct ServerConfig {
     pub datagram_buffer: usize,
     /// The round trip time assumed for a new path. Default 100 ms.
     pub initial_rtt: Duration,
-    /// How much may be in flight of what this side sends. Default Cubic.
+    /// How much may be in flight of what this side sends. Default BBR.
     pub congestion: Congestion,
-    /// Bytes in flight at first, on each new path; two packets at least. With `None`, the default, the algorithm's own:
-    /// 12,000, or 240,000 of BBR.
-    pub initial_window: Option<u64>,
+    /// Bytes in flight at first, on each new path; two packets at least. Default 32,000.
+    pub initial_window: u64,
     /// Handshakes under way from which on clients must first prove their address (Retry, RFC 9000, 8.1.2), which
     /// costs them a round trip. Default 256; at 0 all must.
     pub retry_above: usize,
@@ -104,7 +104,7 @@ impl ServerConfig {
             datagram_buffer: 64 * 1024,
             initial_rtt: Duration::from_millis(100),
             congestion: Congestion::default(),
-            initial_window: None,
+            initial_window: INITIAL_WINDOW,
             retry_above: 256,
             handshake_timeout: Duration::from_secs(10),
             max_connections: 100_000,

@@ -113,6 +113,39 @@ for (const [name, colorScheme, width, height] of [
   });
 }
 
+for (const [name, colorScheme, width] of [
+  ["light", "light", 1280],
+  ["dark", "dark", 1280],
+  ["phone-light", "light", 360],
+  ["phone-dark", "dark", 360],
+] as const) {
+  test(`a client that moves is seen on its way: ${name}`, async ({ tab, page, server, relay }) => {
+    await tab.setViewportSize({ width, height: 740 });
+    await tab.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    const way = server.wayBy(relay.port);
+    const ticker = await page.evaluateHandle(
+      ({ url, options }) => new dunlin.Ticker(url, options, "ticks"),
+      way,
+    );
+    const mover = tab.locator("#sessions tbody tr:not(.own)");
+    await expect(mover.locator("td").last()).toHaveText("0");
+    await expect(tab.locator("#moves")).toBeHidden();
+    const before = (await mover.locator("td").nth(3).textContent()) ?? "";
+    relay.rebind();
+    await expect(mover.locator("td").last()).toHaveText("1");
+    const after = (await mover.locator("td").nth(3).textContent()) ?? "";
+    const move = tab.locator("#moves li");
+    await expect(move).toContainText(`${before} → ${after}`);
+    await expect(move).toContainText("another port");
+    await expect(move).toHaveClass("fresh");
+    await tab.screenshot({ path: `${TARGET}/screenshots/moved-${name}.png`, fullPage: true });
+    expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    // A highlight is short.
+    await expect(move).not.toHaveClass("fresh");
+    await ticker.evaluate((ticker) => ticker.stop());
+  });
+}
+
 test.describe("with a token", () => {
   const token = "open sesame, open";
   test.use({ settings: { "console.token": token } });

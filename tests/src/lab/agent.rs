@@ -7,7 +7,9 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 use bytes::{BufMut, Bytes, BytesMut};
-use dunlin_client::{Channel, Client, Delivery, JoinOptions, Message, PushHandle, Sender, State, Trust};
+use dunlin_client::{
+    Channel, Client, Congestion, Delivery, JoinOptions, Message, PushHandle, Sender, State, Trust,
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     sync::watch,
@@ -53,6 +55,12 @@ pub struct Settings {
     /// The client library's setting, in milliseconds
     #[arg(long, default_value_t = 25_000)]
     pub keep_alive: u64,
+    /// The client library's setting
+    #[arg(long, default_value_t)]
+    pub congestion: Congestion,
+    /// The client library's setting, in bytes
+    #[arg(long)]
+    pub initial_window: Option<u64>,
 }
 
 /// What the standard input has said so far.
@@ -127,9 +135,13 @@ impl Agent {
         let builder = Client::builder(&self.settings.url)?
             .trust(Trust::CaFile(self.settings.ca.clone()))
             .keep_alive(Duration::from_millis(self.settings.keep_alive))
+            .congestion(self.settings.congestion)
             .any_network(true)
             .agent("dunlin-lab");
-        let client = builder.open();
+        let client = match self.settings.initial_window {
+            Some(bytes) => builder.initial_window(bytes).open(),
+            None => builder.open(),
+        };
         tokio::spawn(watch_states(client.clone(), self.number, self.trace.clone()));
         tokio::spawn(watch_changes(client.clone(), self.number, self.trace.clone()));
         tokio::spawn(look_at_path(client.clone(), self.number, self.trace.clone()));

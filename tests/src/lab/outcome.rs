@@ -49,6 +49,9 @@ pub struct Flow {
 pub struct Outcome {
     /// What was measured, for each client, in milliseconds.
     pub times: Vec<f64>,
+    /// How long it took each client to have read all that it had missed, in milliseconds: until of each topic the first
+    /// message had arrived that was published after the moment measured from.
+    pub caught_up: Vec<f64>,
     /// How each client came back.
     pub rungs: Vec<Rung>,
     /// From the station to the travellers.
@@ -76,6 +79,7 @@ impl Outcome {
         let answers = run.traveller.iter().filter(|record| matches!(record.what, What::Answered { .. }));
         Self {
             times: (0..run.clients).map(|client| time(run, mine(client))).collect(),
+            caught_up: (0..run.clients).map(|client| caught_up(run, mine(client))).collect(),
             rungs: (0..run.clients).map(|client| rung(run, mine(client))).collect(),
             unanswered_for: silence(answers.map(|record| record.at), run.from, run.end, Measure::Gap),
             rtt_believed: rtt_believed(run),
@@ -88,6 +92,12 @@ impl Outcome {
     #[must_use]
     pub fn time(&self) -> f64 {
         super::report::percentile(&self.times, 0.95)
+    }
+
+    /// The same of the times until the clients had read everything.
+    #[must_use]
+    pub fn caught_up(&self) -> f64 {
+        super::report::percentile(&self.caught_up, 0.95)
     }
 }
 
@@ -123,11 +133,13 @@ impl Flow {
 
 fn time<'a>(run: &Run, mine: impl Iterator<Item = &'a Record>) -> f64 {
     let mut rejoined = HashMap::new();
+    // A client may be back before the lab has read that the server serves.
+    let begin = run.marks.first().map_or(run.from, |mark| mark.at);
     let mut arrivals = Vec::new();
     for record in mine {
         match &record.what {
             What::Received { .. } => arrivals.push(record.at),
-            What::Joined { again: true, topic, .. } if record.at >= run.from => {
+            What::Joined { again: true, topic, .. } if record.at >= begin => {
                 rejoined.entry(topic.clone()).or_insert(record.at);
             }
             _ => {}
@@ -140,6 +152,20 @@ fn time<'a>(run: &Run, mine: impl Iterator<Item = &'a Record>) -> f64 {
         }
         measure => silence(arrivals, run.from, run.end, measure),
     }
+}
+
+fn caught_up<'a>(run: &Run, mine: impl Iterator<Item = &'a Record>) -> f64 {
+    let mut up_to_date = HashMap::new();
+    for record in mine.filter(|record| record.at <= run.end) {
+        if let What::Received { topic, sent, .. } = &record.what {
+            let at = up_to_date.entry(topic).or_insert(run.end);
+            if *sent >= run.from {
+                *at = record.at.min(*at);
+            }
+        }
+    }
+    let last = up_to_date.into_values().max().unwrap_or(run.end);
+    millis(last.saturating_sub(run.from))
 }
 
 /// The longest time without an arrival, up to the end of the run: who never came back was silent until then.

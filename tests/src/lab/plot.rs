@@ -31,6 +31,7 @@ pub fn draw(title: &str, run: &Run) -> String {
         escape(title),
     );
     axes(&mut svg, begin, run.end, x);
+    let mut states: Vec<&str> = Vec::new();
     for record in run.traveller.iter().filter(shown) {
         match &record.what {
             What::Received { sent, .. } => {
@@ -38,7 +39,11 @@ pub fn draw(title: &str, run: &Run) -> String {
                 let _ = write!(svg, "<circle cx='{x:.1}' cy='{y:.1}' r='1.5' fill='#1565c0'/>");
             }
             What::Answered { .. } => tick(&mut svg, x(record.at), 5, "#2e7d32"),
-            What::State { state, .. } => note(&mut svg, x(record.at), 4, state),
+            // A client that tries again and again says so once.
+            What::State { state, .. } if states.last() != Some(&state.as_str()) => {
+                states.push(state);
+                note(&mut svg, x(record.at), states.len(), state);
+            }
             What::Joined { start, .. } => {
                 tick(&mut svg, x(record.at), 4, if start == "Lost" { "#d50000" } else { "#2e7d32" });
             }
@@ -59,12 +64,13 @@ pub fn draw(title: &str, run: &Run) -> String {
     for (n, record) in run.marks.iter().filter(shown).enumerate() {
         if let What::Mark { name } = &record.what {
             let (x, y) = (x(record.at), TOP + 10.0 + 12.0 * (n % 6) as f64);
+            let (beside, anchor) =
+                if x > LEFT + WIDTH - 60.0 { (x - 3.0, "end") } else { (x + 3.0, "start") };
             let _ = write!(
                 svg,
-                "<line x1='{x:.1}' x2='{x:.1}' y1='{TOP}' y2='{}' stroke='#ef6c00'/><text x='{:.1}' y='{y}' \
-                 fill='#ef6c00'>{}</text>",
+                "<line x1='{x:.1}' x2='{x:.1}' y1='{TOP}' y2='{}' stroke='#ef6c00'/><text x='{beside:.1}' y='{y}' \
+                 text-anchor='{anchor}' fill='#ef6c00'>{}</text>",
                 height - 20.0,
-                x + 3.0,
                 escape(name),
             );
         }
@@ -81,7 +87,8 @@ fn axes(svg: &mut String, begin: u64, end: u64, x: impl Fn(u64) -> f64) {
             svg,
             "<line x1='{LEFT}' x2='{}' y1='{y}' y2='{y}' stroke='#ddd'/><text x='4' y='{}'>{label}</text>",
             LEFT + WIDTH,
-            y + 4.0,
+            // Above the line: the rows begin right under the lowest.
+            y - 2.0,
         );
     }
     for (row, label) in
@@ -115,10 +122,11 @@ fn tick(svg: &mut String, x: f64, row: usize, colour: &str) {
     let _ = write!(svg, "<rect x='{x:.1}' y='{y}' width='0.7' height='{}' fill='{colour}'/>", ROW - 8.0);
 }
 
-fn note(svg: &mut String, x: f64, row: usize, text: &str) {
+/// A change of the client's state, by turns at two heights: there may be another one right after it.
+fn note(svg: &mut String, x: f64, n: usize, text: &str) {
     let colour = "#6a1b9a";
-    tick(svg, x, row, colour);
-    let y = row_y(row) + 14.0;
+    tick(svg, x, 4, colour);
+    let y = row_y(4) + if n.is_multiple_of(2) { 10.0 } else { 19.0 };
     let _ = write!(svg, "<text x='{:.1}' y='{y}' fill='{colour}'>{}</text>", x + 2.0, escape(text));
 }
 

@@ -5,20 +5,22 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::Serialize;
 
 use super::{
-    Transport,
+    Way,
     outcome::{Flow, Outcome, Rung},
     scenario::{Losses, Pace, Scenario},
 };
 
-/// The runs of one scenario over one transport.
+/// The runs of one scenario by one way.
 #[derive(Debug, Serialize)]
 pub struct Row {
     /// The scenario's.
     pub name: &'static str,
     /// The way.
-    pub transport: Transport,
+    pub way: Way,
     /// Most that the median may be, in milliseconds.
     pub bar: f64,
+    /// How clients should come back.
+    pub rung: Rung,
     /// What may be missing.
     #[serde(skip)]
     pub losses: Losses,
@@ -38,6 +40,8 @@ pub enum Verdict {
     Late,
     /// A client never came back, as long as anybody looked.
     Never,
+    /// Most clients came back by another rung than they should.
+    OtherRung,
     /// Something is missing, doubled, out of order or untold.
     Wrong,
     /// A run did not come to its end.
@@ -47,11 +51,12 @@ pub enum Verdict {
 impl Row {
     /// A row without runs.
     #[must_use]
-    pub fn new(scenario: &Scenario, transport: Transport, pace: Pace) -> Self {
+    pub fn new(scenario: &Scenario, way: Way, pace: Pace) -> Self {
         Self {
             name: scenario.name,
-            transport,
+            way,
             bar: (scenario.bar)(pace).as_secs_f64() * 1000.0,
+            rung: (scenario.rung)(way.transport),
             losses: scenario.losses,
             outcomes: Vec::new(),
             failures: Vec::new(),
@@ -77,6 +82,8 @@ impl Row {
             Verdict::Wrong
         } else if self.outcomes.iter().any(never) {
             Verdict::Never
+        } else if self.usual_rung() != Some(self.rung) {
+            Verdict::OtherRung
         } else if self.percentile(0.5) > self.bar {
             Verdict::Late
         } else {
@@ -84,21 +91,31 @@ impl Row {
         }
     }
 
+    /// The median: one client that a stall of the machine costs a rung is none the worse for it.
+    fn usual_rung(&self) -> Option<Rung> {
+        let mut rungs: Vec<_> =
+            self.outcomes.iter().flat_map(|outcome| outcome.rungs.iter().copied()).collect();
+        rungs.sort();
+        rungs.get(rungs.len() / 2).copied()
+    }
+
     fn percentile(&self, share: f64) -> f64 {
         percentile(&self.outcomes.iter().map(Outcome::time).collect::<Vec<_>>(), share)
     }
 
     fn line(&self) -> String {
-        let transport = format!("{:?}", self.transport).to_lowercase();
-        let start = format!("{:<46} {transport:<12} {:>6.0}", self.name, self.bar);
+        let start = format!("{:<46} {:<18} {:>6.0}", self.name, self.way, self.bar);
         let sum = |part: fn(&Flow) -> u64| {
             let both = self.outcomes.iter().map(|outcome| (part(&outcome.down), part(&outcome.up)));
             let (down, up) = both.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
             format!("{down}/{up}")
         };
+        let all = |part: fn(&Outcome) -> f64| self.outcomes.iter().map(part).collect::<Vec<_>>();
+        let caught_up = percentile(&all(Outcome::caught_up), 0.5);
+        let rtt = percentile(&all(|outcome| outcome.rtt_believed), 1.0);
         let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| self.percentile(share));
         format!(
-            "{start} {:>3} {p50:>7.0} {p95:>7.0} {max:>7.0} {:>10} {:>7} {:>7} {:>7} {:>9}  {:<24} {:?}",
+            "{start} {:>3} {p50:>7.0} {p95:>7.0} {max:>7.0} {caught_up:>7.0} {rtt:>6.0} {:>10} {:>7} {:>7} {:>7} {:>9}  {:<24} {:?}",
             self.outcomes.len(),
             sum(|flow| flow.lost),
             sum(|flow| flow.told),
@@ -120,11 +137,12 @@ impl Row {
     }
 }
 
-/// All rows, for people. Pairs are what went down and what went up; times are milliseconds.
+/// All rows, for people. Pairs are what went down and what went up; times are milliseconds. `up2date` is the median time until
+/// everything missed had been read, `rtt` the largest round trip that a transport believed in.
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<46} {:<12} {:>6} {:>3} {:>7} {:>7} {:>7} {:>10} {:>7} {:>7} {:>7} {:>9}  {:<24} verdict\n",
+        "{:<46} {:<18} {:>6} {:>3} {:>7} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>7} {:>7} {:>9}  {:<24} verdict\n",
         "scenario (times in ms, counts down/up)",
         "over",
         "bar",
@@ -132,6 +150,8 @@ pub fn table(rows: &[Row]) -> String {
         "p50",
         "p95",
         "max",
+        "up2date",
+        "rtt",
         "lost",
         "told",
         "doubled",
@@ -160,14 +180,20 @@ pub fn percentile(values: &[f64], share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::way::{Transport, Window},
+        *,
+    };
+
+    const WAY: Way = Way { transport: Transport::Quic, congestion: None, window: Window::Default };
 
     fn row(times: &[f64]) -> Row {
-        let mut row = Row::new(&super::super::scenario::ALL[0], Transport::Quic, Pace::Full);
+        let mut row = Row::new(&super::super::scenario::ALL[0], WAY, Pace::Full);
         row.outcomes = times
             .iter()
             .map(|time| Outcome {
                 times: vec![*time],
+                caught_up: vec![*time],
                 rungs: vec![Rung::Migrated],
                 down: Flow::default(),
                 up: Flow::default(),
@@ -193,6 +219,15 @@ mod tests {
         wrong.outcomes[0].up.duplicated = 1;
         assert_eq!(wrong.verdict(), Verdict::Wrong);
         assert_eq!(row(&[]).verdict(), Verdict::Failed);
+    }
+
+    #[test]
+    fn most_clients_must_come_back_by_the_rung_of_the_scenario() {
+        let mut row = row(&[100.0, 100.0, 100.0]);
+        row.outcomes[0].rungs = vec![Rung::Resumed];
+        assert_eq!(row.verdict(), Verdict::Holds);
+        row.outcomes[1].rungs = vec![Rung::Recovered];
+        assert_eq!(row.verdict(), Verdict::OtherRung);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Router {
     /// # Errors
     /// A command is missing, or the kernel cannot translate addresses.
     pub async fn start(namespace: Namespace) -> Result<Self> {
-        namespace.run("sysctl -qw net.ipv4.ip_forward=1").await?;
+        namespace.set("net.ipv4.ip_forward=1").await?;
         let router = Self { namespace, turns: 0, wifi_at: PUBLIC[0] };
         let table = "table ip lab {
             chain post { type nat hook postrouting priority 100; }

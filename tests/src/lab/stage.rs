@@ -3,29 +3,16 @@
 use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
 use tokio::time::sleep;
 
 use super::{
-    Uplink, clock,
+    Uplink, Way, clock,
     network::Network,
     peer::{Peer, Writes},
     run::{Measure, Run},
     server::{PATIENCE, Server},
     trace::{Record, What},
 };
-
-/// How the traveller reaches the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// Native QUIC, and what the client falls back to by itself.
-    Quic,
-    /// WebTransport, likewise.
-    Webtransport,
-    /// WebSocket over TLS over TCP.
-    Websocket,
-}
 
 /// What travels in a story.
 #[derive(Debug, Clone)]
@@ -86,16 +73,12 @@ impl Lab {
     ///
     /// # Errors
     /// The system gives no namespaces, something is missing, or there is no connection over the perfect network.
-    pub async fn start(transport: Transport, setup: Setup) -> Result<Self> {
+    pub async fn start(way: Way, setup: Setup) -> Result<Self> {
         let network = Network::build().await?;
-        let server = Server::start(&network.server, &setup.server).await?;
+        let settings: Vec<_> = setup.server.iter().cloned().chain(way.server()).collect();
+        let server = Server::start(&network.server, &settings).await?;
         let program = std::env::current_exe().context("this program's path")?;
         let authority = Server::authority();
-        let scheme = match transport {
-            Transport::Quic => "dunlin",
-            Transport::Webtransport => "https",
-            Transport::Websocket => "wss",
-        };
         let agent = |scheme: &str, more: &str| {
             let (program, ca) = (program.display(), server.certificate());
             format!("{program} agent --url {scheme}://{authority} --ca {} {more}", ca.display())
@@ -108,12 +91,13 @@ impl Lab {
         let arguments = format!("--read {up} --write {down} --rate {} --size 200", setup.rate);
         let station = Peer::start(&network.server, &agent("dunlin", &arguments), Writes::Records)?;
         let arguments = format!(
-            "--clients {} --read {down} --write up:{{client}} --rate {} --size 50 --keep-alive {}",
+            "--clients {} --read {down} --write up:{{client}} --rate {} --size 50 --keep-alive {}{}",
             setup.clients,
             setup.pushes,
             setup.keep_alive.as_millis(),
+            way.client(),
         );
-        let traveller = Peer::start(&network.client, &agent(scheme, &arguments), Writes::Records)?;
+        let traveller = Peer::start(&network.client, &agent(way.scheme(), &arguments), Writes::Records)?;
         let mut lab =
             Self { traveller, station, server, setup, marks: Vec::new(), measured_from: 0, network };
         for peer in [&lab.station, &lab.traveller] {

@@ -33,7 +33,7 @@ export interface Stats {
   readonly process: { readonly rssBytes: number; readonly cpuSeconds: number } | undefined;
 }
 
-export const RUNGS = ["resumed", "recovered", "lost", "gaps"] as const;
+export const RUNGS = ["migrated", "resumed", "recovered", "lost", "gaps"] as const;
 export type Rung = (typeof RUNGS)[number];
 
 export interface TopicRow {
@@ -58,6 +58,21 @@ export interface SessionRow {
   readonly connectedMs: number;
   readonly resumed: number;
   readonly parked: boolean;
+  readonly paths: Paths;
+}
+
+/** How a session's client has changed its address while its connection lived on. */
+export interface Paths {
+  readonly changes: number;
+  /** The last of them, newest first. */
+  readonly last: readonly PathChange[];
+}
+
+export interface PathChange {
+  readonly kind: string;
+  readonly from: string;
+  readonly to: string;
+  readonly agoMs: number;
 }
 
 export interface Listing<Row> {
@@ -126,6 +141,7 @@ export function parseSessions(data: unknown): Listing<SessionRow> {
     connectedMs: number(row, "connected_ms"),
     resumed: number(row, "resumed"),
     parked: row.parked === true,
+    paths: pathsOf(map(row.paths, "paths")),
   }));
 }
 
@@ -135,11 +151,25 @@ function processOf(fields: Fields): NonNullable<Stats["process"]> {
   return { rssBytes: number(fields, "rss_bytes"), cpuSeconds: number(fields, "cpu_seconds") };
 }
 
+function pathsOf(fields: Fields): Paths {
+  const last = list(fields, "last", (change) => ({
+    kind: text(change, "kind"),
+    from: text(change, "from"),
+    to: text(change, "address"),
+    agoMs: number(change, "ms"),
+  }));
+  return { changes: number(fields, "changes"), last };
+}
+
 function listing<Row>(data: unknown, name: string, parse: (row: Fields) => Row): Listing<Row> {
   const fields = map(data, name);
-  const rows = fields[name];
-  if (!Array.isArray(rows)) throw new Unreadable(`${name} is not a list`);
-  return { total: number(fields, "total"), rows: rows.map((row) => parse(map(row, name))) };
+  return { total: number(fields, "total"), rows: list(fields, name, parse) };
+}
+
+function list<Item>(fields: Fields, name: string, parse: (item: Fields) => Item): readonly Item[] {
+  const items = fields[name];
+  if (!Array.isArray(items)) throw new Unreadable(`${name} is not a list`);
+  return items.map((item) => parse(map(item, name)));
 }
 
 function map(value: unknown, name: string): Fields {

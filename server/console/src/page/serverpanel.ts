@@ -5,6 +5,7 @@ import { showClock, showCount } from "../format.ts";
 import { Bars } from "./bars.ts";
 import { byId, setText } from "./dom.ts";
 import { nextFrame } from "./frame.ts";
+import { MoveList } from "./movelist.ts";
 import { SessionTable } from "./sessiontable.ts";
 import { Tiles } from "./tiles.ts";
 import { TopicTable } from "./topictable.ts";
@@ -17,6 +18,7 @@ const TRANSPORT_NAMES: Readonly<Record<Transport, string>> = {
 };
 
 const RUNG_NAMES: Readonly<Record<Rung, string>> = {
+  migrated: "connections moved",
   resumed: "sessions resumed",
   recovered: "joins with nothing missed",
   lost: "joins too late for history",
@@ -38,6 +40,7 @@ export class ServerPanel {
   readonly #noTopics = byId("no-topics", HTMLElement);
   readonly #sessionsTotal = byId("sessions-total", HTMLElement);
   readonly #sessions = new SessionTable(byId("sessions", HTMLTableElement));
+  readonly #moves = new MoveList(byId("moves", HTMLElement));
   readonly #tiles: Tiles;
   readonly #topics: TopicTable;
 
@@ -67,6 +70,7 @@ export class ServerPanel {
     }
     if (sessions !== undefined) {
       this.#sessions.show(sessions, this.#link.connection?.session);
+      this.#moves.show(sessions.rows);
       setText(this.#sessionsTotal, foremost(sessions.total, sessions.rows.length));
     }
   }

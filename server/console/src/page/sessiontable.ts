@@ -1,3 +1,4 @@
+import { isFresh } from "../figures/moves.ts";
 import type { Listing, SessionRow } from "../figures/payload.ts";
 import { showCount, showRoundTrip, showSpan } from "../format.ts";
 import { element, setText } from "./dom.ts";
@@ -11,6 +12,7 @@ const COLUMNS: readonly { readonly isNumber: boolean; show(row: SessionRow): str
   { isNumber: true, show: (row) => showCount(row.channels) },
   { isNumber: true, show: (row) => showSpan(row.connectedMs) },
   { isNumber: true, show: (row) => showCount(row.resumed) },
+  { isNumber: true, show: (row) => showCount(row.paths.changes) },
 ];
 
 /** The newest sessions. Rows are used again for others: nothing in them can be pressed. */
@@ -30,6 +32,7 @@ export class SessionTable {
       if (row === undefined) continue;
       row.classList.toggle("own", session.session === own);
       row.classList.toggle("parked", session.parked);
+      row.classList.toggle("fresh", isFresh(session.paths.last[0]?.agoMs));
       for (const [column, { show }] of COLUMNS.entries()) {
         const cell = row.cells[column];
         if (cell !== undefined) setText(cell, show(session));

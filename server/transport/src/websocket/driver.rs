@@ -173,7 +173,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Message::Ping(ping)
             } else {
                 let mut state = self.shared.lock();
-                let message = state.mux.transmit();
+                // Streams that are let go of after a close would say that they were reset, before it.
+                let message = if state.ended.is_none() { state.mux.transmit() } else { None };
                 state.sent += message.as_ref().map_or(0, Bytes::len) as u64;
                 self.shared.announce(state);
                 match message {
@@ -288,6 +289,19 @@ mod tests {
         let mut parting = pin!(part(socket, None));
         assert!(poll_fn(|cx| Poll::Ready(parting.as_mut().poll(cx).is_pending())).await);
         assert!(far.write_all(&[0; 32 * 1024]).now_or_never().is_none(), "it was not all read at once");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_closed_says_nothing_of_its_streams() {
+        let (near, _far) = tokio::io::duplex(64 * 1024);
+        let socket = WebSocketStream::from_raw_socket(near, Role::Server, Some(config())).await;
+        let mux = Mux::new(mux::Role::Server, mux::INITIAL_WINDOW, mux::INITIAL_STREAMS + 1);
+        assert!(mux.has_output());
+        let shared = Arc::new(Shared::new(([127, 0, 0, 1], 0).into(), Page::Here, mux));
+        shared.close(7, "");
+        let mut driver = Driver { socket, shared, heard: Instant::now(), ping: Ping::default() };
+        assert!(poll_fn(|cx| Poll::Ready(driver.poll_exchange(cx).is_pending())).await);
+        assert_eq!(driver.shared.lock().sent, 0);
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ async fn datagrams_that_nobody_reads_are_dropped(pair: Pair) {
     for n in 0..SENT {
         pair.client.send_datagram(Bytes::from(n.to_be_bytes().repeat(500))).unwrap();
     }
-    // Streams are not hindered; once as many bytes are here, few datagrams are still on their way.
+    // Streams are not hindered; once as many bytes are here, not many datagrams are still on their way.
     while pair.server.stats().received_bytes < u64::from(SENT) * 1_000 {
         echo(&pair).await;
     }
@@ -43,7 +43,8 @@ async fn datagrams_that_nobody_reads_are_dropped(pair: Pair) {
         let datagram = pair.server.read_datagram().await.unwrap();
         read.push(u16::from_be_bytes(*datagram.first_chunk().unwrap()));
     }
-    assert!(read.len() < 70, "{} datagrams waited", read.len());
+    // 65 fit the buffer; as many as the sender paces may have come while it was read.
+    assert!(read.len() < 100, "{} datagrams waited", read.len());
     assert!(read.is_sorted(), "the oldest are dropped, not the newest: {read:?}");
 }
 

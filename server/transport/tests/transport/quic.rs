@@ -281,9 +281,8 @@ async fn a_client_knows_its_port_and_a_server_the_address_it_is_reached_at() {
 
 #[tokio::test]
 async fn each_side_has_its_congestion_control() {
-    let config =
-        ServerConfig { initial_window: Some(200_000), congestion: Congestion::NewReno, ..server_config() };
-    let client = ClientConfig { initial_window: Some(100_000), ..client_config() };
+    let config = ServerConfig { initial_window: 200_000, congestion: Congestion::NewReno, ..server_config() };
+    let client = ClientConfig { initial_window: 100_000, congestion: Congestion::Cubic, ..client_config() };
     let site = Site::new(Listener::bind(config).unwrap(), Dialer::quic(client).unwrap());
     let pair = in_time(site.connect()).await;
     // Both are in slow start: what was acknowledged of the handshake came on top.

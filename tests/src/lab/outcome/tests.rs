@@ -52,6 +52,23 @@ fn a_gap_is_counted_from_the_last_message_before() {
 }
 
 #[test]
+fn whoever_is_back_before_the_moment_took_no_time() {
+    let story = vec![received(1000, 1), joined(40_000, "Recovered", (1, 1), (1, 1))];
+    let run = Run { measure: Measure::Rejoin, from: 50_000, ..run(1, story) };
+    assert_eq!(Outcome::of(&run).times, [0.0]);
+}
+
+#[test]
+fn what_was_missed_has_been_read_when_the_first_later_message_arrives() {
+    let late = |time: u64, number: u64, sent: u64| {
+        at(time, What::Received { topic: TOPIC.into(), number, sent, position: (1, number) })
+    };
+    let story = vec![received(1000, 1), late(40_000, 2, 9000), late(45_000, 3, 11_000), received(50_000, 4)];
+    assert_eq!(Outcome::of(&run(4, story)).caught_up, [35.0]);
+    assert_eq!(Outcome::of(&run(2, vec![received(1000, 1)])).caught_up, [90.0]);
+}
+
+#[test]
 fn a_return_is_counted_from_the_moment() {
     let run = Run { measure: Measure::Return, ..run(2, vec![received(1000, 1), received(70_000, 2)]) };
     assert_eq!(Outcome::of(&run).times, [60.0]);
