@@ -1,6 +1,6 @@
 //! How much may come in a second: from one address, in one session, to one topic (GCRA, by the `governor` crate).
 //!
-//! What is not bounded costs a branch, what is bounded some 50 ns each time. Nobody is delayed: what is too much is refused with
+//! What is not bounded costs a branch; a push that is bounded by session and topic, a quarter of a microsecond. Nobody is delayed: what is too much is refused with
 //! `RATE_LIMITED` and the time after which it would not be.
 
 use crate::config;
