@@ -26,7 +26,7 @@ impl Default for Backoff {
 impl Backoff {
     /// The time until the next attempt after `failures` failures in a row, or `None` if none should follow.
     ///
-    /// A retry with a new token counts as none: the client has no other token.
+    /// A retry with a new token counts as none: whoever has one knows better.
     pub fn delay(&self, failures: u32, advice: Retry, rng: &mut impl Rng) -> Option<Duration> {
         let doublings = failures.saturating_sub(1).min(31);
         let window = self.base.saturating_mul(1 << doublings).min(self.cap);

@@ -11,6 +11,7 @@ use crate::{
     Backoff, Client, Closed, Code, Trust,
     address::{Address, UrlError},
     client,
+    credential::Tokens,
     dial::Dialers,
     networks::{HEAD_START, Networks},
     route::Route,
@@ -28,7 +29,7 @@ pub struct Builder {
     pub(crate) congestion: Congestion,
     pub(crate) initial_window: Option<u64>,
     pub(crate) connect_timeout: Duration,
-    pub(crate) token: Option<String>,
+    pub(crate) tokens: Tokens,
     pub(crate) backoff: Backoff,
     pub(crate) only: Option<Transport>,
     pub(crate) any_network: bool,
@@ -85,7 +86,7 @@ impl Builder {
             congestion: Congestion::default(),
             initial_window: None,
             connect_timeout: Duration::from_secs(10),
-            token: None,
+            tokens: Tokens::None,
             backoff: Backoff::default(),
             only: None,
             any_network: false,
@@ -143,9 +144,33 @@ impl Builder {
         self
     }
 
-    /// The token to present, where the server asks for one.
+    /// The token to present, where the server asks for one. When it has expired, the client ends with
+    /// [`Code::TOKEN_EXPIRED`]; see [`token_callback`](Self::token_callback) for one that goes on.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+        self.tokens = Tokens::Fixed(token.into());
+        self
+    }
+
+    /// Asks the application for a token: before the client connects, before the token in use expires, and when the server
+    /// wants another. A session then outlives its tokens. Whoever is asked should answer within 30 s; after an error it is asked
+    /// again, as after an attempt to connect that failed. One that answers with a token that the server has just refused is
+    /// taken to have no other, and the client ends with the server's code.
+    ///
+    /// ```no_run
+    /// # async fn fetch_token() -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// # async fn story() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = dunlin_client::Client::builder("dunlin://localhost")?.token_callback(fetch_token).connect().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn token_callback<F, E>(mut self, find: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        self.tokens = Tokens::Ask(Arc::new(move || {
+            let found = find();
+            Box::pin(async { found.await.map_err(|error| error.to_string()) })
+        }));
         self
     }
 

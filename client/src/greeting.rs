@@ -15,6 +15,7 @@ use crate::{
     Builder, State,
     candidate::Candidate,
     control::Control,
+    credential::Credential,
     ending::Ending,
     info::Connections,
     link::{Link, Live, Session},
@@ -65,7 +66,7 @@ impl Greeted {
 #[derive(Debug)]
 pub(crate) struct Greeter {
     agent: String,
-    token: Option<String>,
+    pub(crate) credential: Credential,
     client: ClientId,
     /// Resumes the session of the last welcome.
     pub(crate) ticket: Option<Bytes>,
@@ -85,7 +86,7 @@ impl Greeter {
     pub(crate) fn new(settings: &Builder, link: watch::Sender<Link>, roll: RollCall) -> Self {
         Self {
             agent: settings.agent.clone(),
-            token: settings.token.clone(),
+            credential: Credential::new(settings.tokens.clone()),
             client: rand::random(),
             ticket: None,
             welcomed: false,
@@ -139,6 +140,7 @@ impl Greeter {
         self.asked = 0;
         self.welcomed = true;
         self.ticket = Some(welcome.resume.clone());
+        self.credential.accepted(welcome.expires_in_ms);
         self.connections.count(connection.kind());
         if joins == Joins::AfterWelcome {
             self.advance();
@@ -202,7 +204,7 @@ impl Greeter {
             agent: self.agent.clone(),
             client: self.client,
             resume: self.ticket.clone(),
-            token: self.token.clone(),
+            token: self.credential.token().map(Into::into),
         };
         self.asked += 1;
         Control::open(connection, hello).await

@@ -91,6 +91,7 @@ mod channel;
 mod client;
 mod continuity;
 mod control;
+mod credential;
 mod dial;
 mod ending;
 mod frames;
@@ -129,8 +130,9 @@ pub use channel::{Channel, JoinError, JoinOptions};
 pub use client::Client;
 pub use dunlin_certs::Fingerprint;
 pub use dunlin_proto::{
-    Code, Limits, Position, Topic,
+    Code, Limits, Pattern, Position, Topic,
     frame::channel::{Delivery, Start},
+    limits::MAX_TOKEN_LEN,
 };
 pub use dunlin_transport::{Congestion, Kind as Transport};
 pub use info::{ConnectionInfo, Connections};

@@ -18,6 +18,7 @@ use crate::{
     Cause, Change, Rung, State, backoff,
     candidate::{Candidate, abandon},
     continuity::{Act, Continuity, Moment},
+    credential::ASK_AGAIN,
     ending::Ending,
     greeting::{Greeted, Greeter, Joins},
     local_route,
@@ -137,6 +138,8 @@ impl Online {
         let Lent { commands, paused, network, greeter, pauses, rng, state, roll, park_after, .. } = lent;
         let mut look = || Some(upgrade.clone()?.attempt(pauses.next(&mut rand::rng())));
         let mut better = pin!(maybe(look()));
+        let mut renew_at = greeter.credential.renew_at();
+        let mut asked = None;
         let mut park = self.pause(*paused.borrow_and_update(), park_after);
         loop {
             let leave = self.away.as_ref().map(|(at, _)| *at);
@@ -154,7 +157,30 @@ impl Online {
                 frame = self.greeted.control.next(!held) => {
                     let frame = frame?;
                     self.greeted.pulse.beat();
+                    if let FromServer::Refreshed { expires_in_ms } = &frame {
+                        greeter.credential.accepted(*expires_in_ms);
+                        renew_at = greeter.credential.renew_at();
+                    }
                     self.hear(frame, rng, state, roll)?;
+                    Act::Rest
+                }
+                () = until(renew_at) => {
+                    renew_at = None;
+                    asked = greeter.credential.ask();
+                    Act::Rest
+                }
+                found = maybe(asked.as_mut()) => {
+                    asked = None;
+                    match found {
+                        Ok(token) => {
+                            greeter.credential.replace(token.clone());
+                            self.greeted.control.say(&FromClient::Refresh { token });
+                        }
+                        Err(problem) => {
+                            tracing::debug!(problem, "there is no new token");
+                            renew_at = Instant::now().checked_add(ASK_AGAIN);
+                        }
+                    }
                     Act::Rest
                 }
                 Ok(()) = paused.changed() => {

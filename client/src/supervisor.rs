@@ -4,6 +4,7 @@ mod contest;
 
 use std::time::Duration;
 
+use dunlin_proto::code::Retry;
 use rand::rngs::StdRng;
 use tokio::{
     select,
@@ -179,7 +180,14 @@ impl Supervisor {
             if ending.ends_session() {
                 self.greeter.ticket = None;
             }
-            let advice = ending.advice(!self.greeter.welcomed);
+            let advice = match (ending.advice(!self.greeter.welcomed), &ending) {
+                (Retry::NewToken, Ending::Refused(refusal) | Ending::Goodbye(refusal))
+                    if self.greeter.credential.refused(refusal) =>
+                {
+                    Retry::Now
+                }
+                (advice, _) => advice,
+            };
             let Some(delay) = self.settings.backoff.delay(outage.failures, advice, &mut self.rng) else {
                 return (ending.closed(), None);
             };
@@ -230,6 +238,7 @@ impl Supervisor {
 
     /// Dials, and goes as far as the server's welcome. `in_doubt` says that the network that the system prefers may be dead.
     async fn attempt(&mut self, failures: u32, in_doubt: bool) -> Result<Connected, Ending> {
+        self.greeter.credential.prepare().await?;
         let start = Instant::now();
         let deadline = start + patience(failures);
         let to = self.elsewhere.take().unwrap_or_else(|| self.settings.address.clone());

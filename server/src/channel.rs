@@ -3,6 +3,7 @@
 //! A channel handles what one member pushes; the topic's events reach the member past it, straight from the log.
 //! It cannot tell which transport its member uses, and it stays while the member changes connections.
 
+pub(crate) mod allowance;
 pub(crate) mod applied;
 mod context;
 pub(crate) mod delivery;
@@ -62,6 +63,8 @@ pub enum End {
     SessionEnded,
     /// The client broke the protocol.
     Violation,
+    /// The session's new token does not allow the membership any more.
+    Forbidden,
     /// The channel's code panicked, or the topic could not be had after the channel had accepted the join.
     Failed,
 }

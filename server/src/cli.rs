@@ -36,7 +36,7 @@ pub(crate) struct Cli {
     /// Shows the configuration in force, and where each value comes from
     #[arg(long)]
     pub(crate) print_config: bool,
-    /// Checks the configuration and the certificate files, then ends
+    /// Checks the configuration, the certificate and the keys for tokens, then ends
     #[arg(long)]
     pub(crate) check: bool,
     #[command(subcommand)]

@@ -3,10 +3,12 @@
 //! Every source is first reduced to text by key (`source.rs`), then one table (`key.rs`) says what is legal. So all
 //! mistakes are found together, and each names its key, its source and the legal range.
 
+mod auth;
 mod console;
 mod key;
 mod source;
 
+pub use auth::{Auth, KeySet, Trust};
 use bytesize::ByteSize;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
@@ -27,6 +29,10 @@ pub struct Config {
     pub tcp: Tcp,
     /// Web pages that may connect.
     pub origins: Origins,
+    /// Who may connect, and who vouches for them.
+    pub auth: Auth,
+    /// How much may come in a second.
+    pub rates: Rates,
     /// Who may see the console.
     pub console: Console,
     /// Where keys and the development certificate are kept.
@@ -64,6 +70,19 @@ pub enum Tcp {
     At(SocketAddr),
     /// Nowhere.
     Off,
+}
+
+/// Bounds on what comes in a second, with a burst of as many; 0 is no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Connections from one IPv4 address or IPv6 /64 network.
+    pub connections: u32,
+    /// Joins, and new tokens, of one session.
+    pub joins: u32,
+    /// Pushes of one session.
+    pub pushes: u32,
+    /// Pushes to one topic.
+    pub publishes: u32,
 }
 
 /// Bounds on sessions.
@@ -126,10 +145,18 @@ impl Config {
         let data_dir: PathBuf = check.parse("data_dir");
         let certificate = check.certificate(data_dir.clone());
         let http = check.http();
+        let (listen, tcp) = (check.parse("listen"), check.tcp());
         let config = Self {
-            listen: check.parse("listen"),
+            listen,
             http,
-            tcp: check.tcp(),
+            tcp,
+            auth: check.auth(listen, tcp, http),
+            rates: Rates {
+                connections: check.rate("rate.connections"),
+                joins: check.rate("rate.joins"),
+                pushes: check.rate("rate.pushes"),
+                publishes: check.rate("rate.publishes"),
+            },
             origins: check.parse("origins"),
             console: check.console(&certificate, http),
             data_dir,
@@ -166,6 +193,24 @@ impl Config {
             log_format: check.parse("log.format"),
         };
         if check.mistakes.is_empty() { Ok(config) } else { Err(Mistakes(check.mistakes)) }
+    }
+}
+
+impl Config {
+    /// What is wrong with the files that the configuration names: all that can be known without listening.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let dunlin_certs::Source::Files { .. } = &self.certificate
+            && let Err(error) =
+                dunlin_certs::Live::open(self.certificate.clone(), std::time::SystemTime::now())
+        {
+            faults.push(error.to_string());
+        }
+        if let Auth::On(trust) = &self.auth {
+            faults.extend(crate::auth::keyring::faults(trust).iter().map(ToString::to_string));
+        }
+        faults
     }
 }
 
@@ -218,6 +263,23 @@ impl Check<'_> {
 
     fn count(&mut self, name: &str) -> usize {
         self.ranged(name, |n: usize| n as u64, |text| text.replace('_', "").parse().ok())
+    }
+
+    fn rate(&mut self, name: &str) -> u32 {
+        u32::try_from(self.count(name)).expect("the key's range")
+    }
+
+    /// A comma separated list.
+    fn list<T: FromIterator<Box<str>>>(&mut self, name: &str) -> T {
+        self.read(name, |text| {
+            Some(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect())
+        })
+    }
+
+    /// A mistake that shows only beside other values.
+    fn mistake(&mut self, name: &str, text: &str) {
+        let (_, source) = self.sources.get(key::find(name).expect("a key of the table"));
+        self.mistakes.push(Mistake { key: name.into(), source, text: text.into() });
     }
 
     fn bytes(&mut self, name: &str) -> usize {
@@ -319,7 +381,10 @@ mod tests {
             |toml: &str| check(toml, &[]).map(|config| config.tcp).map_err(|mistakes| mistakes.to_string());
         assert_eq!(tcp("").unwrap(), Tcp::Beside);
         assert_eq!(tcp("tcp = \"off\"").unwrap(), Tcp::Off);
-        assert_eq!(tcp("tcp = \"0.0.0.0:443\"").unwrap(), Tcp::At("0.0.0.0:443".parse().unwrap()));
+        assert_eq!(
+            tcp("tcp = \"0.0.0.0:443\"\n[auth]\nmode = \"off\"").unwrap(),
+            Tcp::At("0.0.0.0:443".parse().unwrap())
+        );
         assert!(tcp("tcp = \"no\"").unwrap_err().contains("\"no\" is not an address and port, or off"));
     }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod admission;
+pub mod auth;
 mod certificate;
 pub mod channel;
 mod clock;
@@ -22,6 +23,7 @@ mod guard;
 mod health;
 mod http;
 mod metrics;
+mod rates;
 mod server;
 mod session;
 mod sockets;

@@ -5,7 +5,7 @@ mod logging;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use dunlin_server::{Config, Page, Server};
+use dunlin_server::{Config, Page, Server, config::Auth};
 use dunlin_transport::PATH;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{net::SocketAddr, process::ExitCode};
@@ -56,14 +56,9 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 
 /// `--check`: what only a look at the files can tell.
 fn check(config: &Config) -> ExitCode {
-    match &config.certificate {
-        dunlin_certs::Source::Files { .. } => {
-            match dunlin_certs::Live::open(config.certificate.clone(), std::time::SystemTime::now()) {
-                Ok(_) => {}
-                Err(error) => return fail(&error, EX_CONFIG),
-            }
-        }
-        dunlin_certs::Source::Development { .. } => {}
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return fail(&faults.join("\n"), EX_CONFIG);
     }
     println!("the configuration is fine");
     ExitCode::SUCCESS
@@ -76,7 +71,7 @@ fn run(config: &Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut stop = Stop::listen()?;
         let server = Server::builder(config.clone()).start().await?;
-        greet(&server);
+        greet(&server, config);
         stop.next().await;
         tracing::info!(within = ?config.drain, "draining: clients are asked to leave; once more to end at once");
         tokio::select! {
@@ -124,7 +119,7 @@ fn by_name(address: SocketAddr) -> String {
 }
 
 /// The first thing a newcomer sees.
-fn greet(server: &Server) {
+fn greet(server: &Server, config: &Config) {
     let address = server.address();
     let certificate = server.certificate();
     if certificate.is_development() {
@@ -138,6 +133,16 @@ fn greet(server: &Server) {
         tracing::warn!(
             "listening beyond this machine with a development certificate: set tls.cert and tls.key"
         );
+    }
+    match &config.auth {
+        Auth::On(_) => {}
+        Auth::Development => tracing::warn!(
+            "development mode: there are no keys for tokens, so everybody on this machine may do everything; set auth.secret, \
+             auth.public_key or auth.jwks"
+        ),
+        Auth::Off => {
+            tracing::warn!("auth.mode is off: everybody who can reach this server may do everything");
+        }
     }
     if let Some(http) = server.http_address() {
         tracing::info!("http://{http}/healthz and /metrics");

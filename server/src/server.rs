@@ -2,14 +2,16 @@
 
 use crate::{
     admission::Admission,
+    auth::{Fault, Full, Gate, Revoke, keyring::Keyring},
     certificate::Watched,
     channel::{Channel, PubSub, router::Router},
     clock,
-    config::{Config, Console},
+    config::{Auth, Config, Console},
     drain::Drain,
     health::{self, Health},
     http::{self, Facts},
     metrics,
+    rates::Rates,
     session::{Shared, connection::Node, registry::Registry},
     sockets::{Bound, Http},
     statistics::{self, Figures},
@@ -34,6 +36,7 @@ pub struct Server {
     certificate: Arc<Live>,
     health: Arc<Health>,
     drain: Duration,
+    _keys: Option<AbortOnDropHandle<()>>,
     _housekeeping: AbortOnDropHandle<()>,
     _statistics: AbortOnDropHandle<()>,
 }
@@ -64,6 +67,9 @@ pub enum Error {
     /// The keys in the data directory cannot be had.
     #[error("data directory: {0}")]
     Keys(#[from] transport::KeyError),
+    /// The keys for tokens cannot be had.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Auth(Vec<Fault>),
     /// The network side cannot start.
     #[error(transparent)]
     Worker(#[from] StartError),
@@ -131,7 +137,12 @@ impl Builder {
         }
         let health = Arc::<Health>::default();
         let http = http(&config, certificate.clone(), health.clone());
-        let node = Arc::new(node(&config, router));
+        let keyring = match &config.auth {
+            Auth::On(trust) => Some(Arc::new(Keyring::open((**trust).clone()).map_err(Error::Auth)?)),
+            Auth::Off | Auth::Development => None,
+        };
+        let keys = keyring.clone().map(|keyring| AbortOnDropHandle::new(tokio::spawn(keyring.keep())));
+        let node = Arc::new(node(&config, router, Gate::new(&config.auth, keyring)));
         let admission = Admission::new(config.session.total, config.session.per_address);
         let work = Work { node: node.clone(), admission, health: health.clone() };
         let worker = Worker::start(0, work, move || bind(http)).await?;
@@ -144,6 +155,7 @@ impl Builder {
             certificate,
             health,
             drain: config.drain,
+            _keys: keys,
             _housekeeping: AbortOnDropHandle::new(housekeeping),
             _statistics: AbortOnDropHandle::new(statistics),
         })
@@ -199,6 +211,24 @@ impl Server {
         self.certificate.fingerprint()
     }
 
+    /// Revokes a user's tokens, a session or a token. Live sessions that it concerns end at once, with `TOKEN_EXPIRED`, and are
+    /// not resumed; the tokens are refused for as long as they could come again. Says how many sessions there were.
+    ///
+    /// # Errors
+    /// As many revocations are remembered as can be. The sessions have ended all the same.
+    pub fn revoke(&self, what: &Revoke) -> Result<usize, Full> {
+        let registry = &self.node.registry;
+        let token = match what {
+            Revoke::Session(name) => registry.named(name).and_then(|session| session.pass().fingerprint()),
+            Revoke::User(_) | Revoke::Token(_) => None,
+        };
+        // Remembered first: who connects meanwhile is either refused, or found below.
+        let remembered = self.node.gate.revoke(what, token);
+        let ended = registry.revoke(what);
+        tracing::info!(ended, "revoked");
+        remembered.map(|()| ended)
+    }
+
     /// Refuses new connections, asks clients to leave within the configured time, cuts off those who have not, and ends.
     pub async fn shut_down(self) {
         self.health.worsen(health::State::Draining);
@@ -228,8 +258,9 @@ fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
     Http { facts: Arc::new(facts), base, tcp: config.tcp, plain: config.http }
 }
 
-fn node(config: &Config, router: Router) -> Node {
+fn node(config: &Config, router: Router, gate: Gate) -> Node {
     let tally = Arc::<Tally>::default();
+    let rates = Arc::new(Rates::new(config.rates));
     // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
     let first_epoch = rand::random_range(1..1 << 52);
     Node {
@@ -238,11 +269,13 @@ fn node(config: &Config, router: Router) -> Node {
             router,
             bounds: config.session,
             tally: tally.clone(),
+            rates: rates.clone(),
             memberships: TaskTracker::new(),
         },
-        registry: Registry::new(config.session, tally),
+        registry: Registry::new(config.session, tally, rates),
         drain: Drain::new(),
         idle_timeout: config.idle_timeout,
+        gate,
         console: config.console.clone(),
         history_limit: config.hub.memory,
     }
@@ -261,6 +294,8 @@ async fn keep_house(node: Arc<Node>, mut certificate: Watched) {
         second.tick().await;
         node.shared.hub.sweep(clock::now_ms());
         node.registry.sweep(Instant::now());
+        node.gate.sweep();
+        node.shared.rates.sweep();
         metrics::hub(&node.shared.hub.usage());
         certificate.look();
     }

@@ -10,13 +10,16 @@ pub(crate) mod registry;
 mod tests;
 
 use crate::{
+    auth::Pass,
     channel::{
         Context,
+        allowance::Allowance,
         membership::Attach,
         router::{Opening, Router},
     },
     config,
     guard::Access,
+    rates::{Rates, SessionRates},
     tally::Tally,
 };
 pub(crate) use carrier::{Carrier, Seen};
@@ -34,7 +37,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Instant,
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    watch,
+};
 use tokio_util::task::TaskTracker;
 
 /// Names one session and gives the right to resume it: 16 random bytes.
@@ -46,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) rates: Arc<Rates>,
     /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
 }
@@ -58,6 +65,13 @@ pub(crate) struct Session {
     /// Name and version of the client library.
     pub(crate) agent: Box<str>,
     client: ClientId,
+    /// Whose it is, if its tokens name a user: it is resumed and refreshed with theirs only.
+    user: Option<Arc<str>>,
+    /// What it may do, by the token that it has presented last.
+    pass: watch::Sender<Arc<Pass>>,
+    /// Whether it was revoked.
+    revoked: watch::Sender<bool>,
+    rates: Arc<SessionRates>,
     state: Mutex<State>,
 }
 
@@ -97,7 +111,15 @@ pub(crate) struct Presence {
 const MAILBOX: usize = 4;
 
 impl Session {
-    fn new(name: Arc<str>, ticket: Ticket, hello: &Hello, carrier: Carrier, access: Access) -> Self {
+    fn new(
+        name: Arc<str>,
+        ticket: Ticket,
+        hello: &Hello,
+        carrier: Carrier,
+        access: Access,
+        pass: Pass,
+        rates: SessionRates,
+    ) -> Self {
         let state = State {
             path: Path::new(carrier.address()),
             at: At::Here(carrier),
@@ -107,7 +129,17 @@ impl Session {
             channels: HashMap::new(),
         };
         let (agent, client) = (hello.agent.as_str().into(), hello.client);
-        Self { name, ticket, agent, client, state: Mutex::new(state) }
+        Self {
+            name,
+            ticket,
+            agent,
+            client,
+            user: pass.user().map(Into::into),
+            pass: watch::Sender::new(Arc::new(pass)),
+            revoked: watch::Sender::new(false),
+            rates: Arc::new(rates),
+            state: Mutex::new(state),
+        }
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
@@ -123,6 +155,10 @@ impl Session {
         let State { channels, access, .. } = &mut *state;
         if !attach.generation.is_present() {
             return Some((attach, Refusal::new(Code::SESSION_MOVED)));
+        }
+        let allowed = self.rates.join().and_then(|()| self.pass.borrow().check_join(&attach.join));
+        if let Err(refusal) = allowed {
+            return Some((attach, refusal));
         }
         let attach = match channels.get(&attach.join.topic) {
             Some(mailbox) => match mailbox.try_send(attach) {
@@ -147,12 +183,22 @@ impl Session {
             topic: topic.clone(),
             session: self.name.clone(),
             client: self.client,
+            user: self.user.clone(),
+            pass: self.pass.subscribe(),
             access: *access,
             tally: shared.tally.clone(),
         };
+        let allowance =
+            Allowance::new(topic.clone(), self.pass.subscribe(), self.rates.clone(), shared.rates.clone());
         let bounds = &shared.bounds;
-        let opening =
-            Opening { context, mailbox, linger: bounds.linger, limits: bounds.limits, first: attach };
+        let opening = Opening {
+            context,
+            mailbox,
+            linger: bounds.linger,
+            limits: bounds.limits,
+            allowance,
+            first: attach,
+        };
         shared.memberships.spawn(route(opening));
         channels.insert(topic, sender);
         None
@@ -169,7 +215,7 @@ impl Session {
     }
 
     /// Moves the session to a new connection and cuts off the one it was on.
-    fn connect(&self, carrier: Carrier, access: Access) -> Generation {
+    fn connect(&self, carrier: Carrier, access: Access, pass: Pass) -> Generation {
         let mut state = self.state();
         if let At::Here(old) = &state.at {
             old.close(Code::SESSION_MOVED, "resumed on another connection");
@@ -179,6 +225,7 @@ impl Session {
         state.generation = state.generation.next();
         state.connected = Instant::now();
         state.access = access;
+        self.pass.send_replace(Arc::new(pass));
         state.generation.clone()
     }
 
@@ -213,10 +260,29 @@ impl Session {
     }
 
     /// The client has presented another token, on this connection.
-    fn allow(&self, on: &Generation, access: Access) {
+    fn allow(&self, on: &Generation, access: Access, pass: Pass) {
         let mut state = self.state();
         if on.is_present() {
             state.access = access;
+            self.pass.send_replace(Arc::new(pass));
+        }
+    }
+
+    /// What it may do now.
+    pub(crate) fn pass(&self) -> Arc<Pass> {
+        self.pass.borrow().clone()
+    }
+
+    /// Whose it is, if its tokens name a user.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Ends the session, wherever its client is. Its connection hears of it and says why.
+    fn revoke(&self) {
+        self.revoked.send_replace(true);
+        if matches!(self.state().at, At::Away { .. }) {
+            self.end();
         }
     }
 

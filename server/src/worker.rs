@@ -3,6 +3,7 @@
 use crate::{
     admission::{Admission, Permit},
     health::{self, Health},
+    rates::Excess,
     session::connection::{self, Node},
     sockets::{Addresses, Bound},
 };
@@ -142,7 +143,14 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 
 async fn admit(work: Work, incoming: Incoming) {
     let peer = incoming.remote_address();
-    let permit = work.admission.admit(peer.ip());
+    let permit = match work.node.shared.rates.connect(peer.ip()) {
+        Ok(()) => work.admission.admit(peer.ip()),
+        Err(Excess::Told) => Err(Code::RATE_LIMITED),
+        Err(Excess::Flood) => {
+            work.node.shared.tally.refused(Code::RATE_LIMITED);
+            return incoming.refuse();
+        }
+    };
     let accepted = match &permit {
         Ok(_) => incoming.accept().await,
         // Plain HTTP/3 is served here, which must not go on without a permit.

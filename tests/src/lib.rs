@@ -8,6 +8,7 @@ pub mod raw;
 pub mod relay;
 pub mod server;
 pub mod talker;
+pub mod token;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use crate::raw;
 use anyhow::Context;
 use dunlin_certs::{Fingerprint, Live};
 use dunlin_client::{Client, Trust};
-use dunlin_server::{Builder, Config, Page, Server, config::Sources};
+use dunlin_server::{Builder, Config, Page, Server, auth::Revoke, config::Sources};
 use dunlin_transport::{Connection, Dialer, Listener, MemoryDialer};
 use rustls::pki_types::CertificateDer;
 use std::{net::SocketAddr, time::SystemTime};
@@ -203,6 +203,14 @@ impl Running {
         let mut text = String::new();
         stream.read_to_string(&mut text).await?;
         Ok(text)
+    }
+
+    /// Revokes something, and says how many sessions that has ended.
+    ///
+    /// # Panics
+    /// If too much was revoked before.
+    pub fn revoke(&self, what: &Revoke) -> usize {
+        self.server.revoke(what).expect("there is room for it")
     }
 
     /// Drains the server and ends it.

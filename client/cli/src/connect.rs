@@ -40,6 +40,9 @@ pub(crate) struct Server {
     /// Trust exactly the certificate with this hash, in hex or base64
     #[arg(long, global = true, value_name = "SHA256")]
     pin: Option<Fingerprint>,
+    /// Present the token in this file; it is read again when the server wants a new one. Or set DUNLIN_TOKEN
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
     /// Try this machine's other networks too when nothing comes by the one that the system prefers; that passes a VPN by
     #[arg(long, global = true)]
     any_network: bool,
@@ -103,6 +106,13 @@ impl Server {
         let mut builder = Client::builder(&self.url.to_string()).map_err(wrong)?;
         if let Some(only) = self.transport.only() {
             builder = builder.only(only).map_err(|error| wrong(error).hint("see --transport and --url"))?;
+        }
+        if let Some(file) = self.token_file.clone() {
+            let read = move || std::fs::read_to_string(&file).map(|token| token.trim().to_owned());
+            read().map_err(|error| Failure::new(Exit::Usage, format!("--token-file: {error}")))?;
+            builder = builder.token_callback(move || std::future::ready(read()));
+        } else if let Ok(token) = std::env::var("DUNLIN_TOKEN") {
+            builder = builder.token(token);
         }
         Ok(builder
             .trust(trust)
@@ -181,9 +191,8 @@ pub(crate) fn ended(what: &str, closed: Option<&Closed>) -> Failure {
 pub(crate) fn refused(what: &str, code: Code, message: &str) -> Failure {
     let failure = Failure::new(Exit::Refused, format!("{what}: {code}: {}", printable(message)));
     match code {
-        Code::TOKEN_REQUIRED | Code::TOKEN_EXPIRED => {
-            failure.hint("this server asks for a token, which this command cannot present")
-        }
+        Code::TOKEN_REQUIRED | Code::TOKEN_EXPIRED => failure
+            .hint("present one with --token-file FILE or DUNLIN_TOKEN; `dunlin token show` explains it"),
         Code::NO_CHANNEL => failure.hint("the server's configuration says which topics it serves"),
         Code::UNSUPPORTED_VERSION => {
             failure.hint("client and server are of different versions; update the older")

@@ -23,7 +23,7 @@ pub(crate) enum Exit {
 /// Every exit code with its meaning, as `--help` shows them.
 pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::Done, "done; sub: also when it is interrupted or its output is closed"),
-    (Exit::Failed, "failed; ping: no answer; certs: something is wrong with a certificate"),
+    (Exit::Failed, "failed; ping: no answer; certs, token: something is wrong with what was looked at"),
     (Exit::Usage, "wrong usage"),
     (Exit::Unreachable, "no server answered"),
     (Exit::Refused, "the server refused; the message names the code"),

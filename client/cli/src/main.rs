@@ -1,4 +1,4 @@
-//! `dunlin`, the command line of Dunlin: subscribe, publish, ping, chat, and look after certificates.
+//! `dunlin`, the command line of Dunlin: subscribe, publish, ping, chat, and look after certificates and tokens.
 
 mod certs;
 mod chat;
@@ -13,6 +13,7 @@ mod say;
 mod states;
 mod sub;
 mod text;
+mod token;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ enum Command {
     Ping(ping::Args),
     Chat(chat::Args),
     Certs(certs::Args),
+    Token(token::Args),
     /// Prints a completion script for a shell
     #[command(
         after_help = "Example:\n  dunlin completions bash > ~/.local/share/bash-completion/completions/dunlin"
@@ -80,6 +82,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Ping(args) => ping::run(&cli.server, &args).await,
         Command::Chat(args) => chat::run(&cli.server, args).await,
         Command::Certs(args) => certs::run(args),
+        Command::Token(args) => token::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dunlin", &mut script);

@@ -107,6 +107,7 @@ impl Peer {
             idle_ms: 60_000,
             limits,
             agent: "script".into(),
+            expires_in_ms: None,
         };
         self.say(control::FromServer::Welcome(welcome)).await;
     }

@@ -30,16 +30,16 @@ export function hello(agent: string, client: Uint8Array, resume?: Uint8Array, to
   return encodeFrame([Kind.HELLO, [VERSION], agent, client, resume, token]);
 }
 
+export function refresh(token?: string) {
+  return encodeFrame([Kind.REFRESH, token]);
+}
+
 export function ping(n: number) {
   return encodeFrame([Kind.PING, n]);
 }
 
-export function pause() {
-  return encodeFrame([Kind.PAUSE]);
-}
-
-export function resume() {
-  return encodeFrame([Kind.RESUME]);
+export function pause(paused: boolean) {
+  return encodeFrame([paused ? Kind.PAUSE : Kind.RESUME]);
 }
 
 export function goodbye(message: string) {
@@ -81,6 +81,7 @@ const CONTROL = {
       return { payload, channels, pushes } as { payload: number; channels: number; pushes: number };
     },
     agent: text,
+    expiresInMs: optional(uint),
   },
   [Kind.REFUSED]: REFUSAL,
   [Kind.REFRESHED]: { expiresInMs: optional(uint) },

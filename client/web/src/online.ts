@@ -1,6 +1,6 @@
 import { type Control, Ended, unexpected } from "./control.ts";
 import { type Ending, lost } from "./ending.ts";
-import { goodbye, pause, ping, resume } from "./frames.ts";
+import { goodbye, pause, ping, refresh } from "./frames.ts";
 import type { Live } from "./live.ts";
 import { Liveness } from "./liveness.ts";
 import { Code, Kind } from "./wire.ts";
@@ -15,10 +15,11 @@ export class Online {
   readonly ended: Promise<Ending>;
   readonly #control: Control;
   readonly #random: () => number;
+  readonly #token: () => Promise<string | undefined>;
   readonly #liveness: Liveness;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer fires, in milliseconds since 1970. */
-  #timerAt = 0;
+  #timerAt!: number;
   #leaving: ReturnType<typeof setTimeout> | undefined;
   #end!: (ending: Ending) => void;
   #over = false;
@@ -30,11 +31,21 @@ export class Online {
   /** The number of the last `Ping`. */
   #asked = 0;
   #paused = false;
+  /** When the token is to be replaced, in milliseconds since 1970; NaN for never. */
+  #renewAt!: number;
 
-  constructor(live: Live, control: Control, every: number, random: () => number) {
+  /** `token` finds the next one. */
+  constructor(
+    live: Live,
+    control: Control,
+    every: number,
+    random: () => number,
+    token: () => Promise<string | undefined>,
+  ) {
     this.live = live;
     this.#control = control;
     this.#random = random;
+    this.#token = token;
     this.#liveness = new Liveness(every, Date.now(), live.connection.stats());
     this.ended = new Promise((resolve) => {
       this.#end = (ending) => {
@@ -45,6 +56,7 @@ export class Online {
         resolve(ending);
       };
     });
+    this.#renewIn(live.welcome?.expiresInMs);
     void this.#listen();
     this.#schedule();
   }
@@ -59,7 +71,7 @@ export class Online {
   check(): void {
     if (this.#over) return;
     this.#liveness.check(Date.now(), this.live.connection.stats());
-    this.#ping(undefined);
+    this.#ping();
     this.#schedule();
   }
 
@@ -84,7 +96,7 @@ export class Online {
   setPaused(paused: boolean): void {
     if (paused === this.#paused) return;
     this.#paused = paused;
-    this.#control.send(paused ? pause() : resume());
+    this.#control.send(pause(paused));
   }
 
   /** Ends the session: waits until the server knows, but not for long. */
@@ -126,13 +138,18 @@ export class Online {
       case Kind.GOODBYE:
         return this.#end({ type: "goodbye", refusal: frame });
       case Kind.REFRESHED:
-        return;
+        return this.#renewIn(frame.expiresInMs);
       default:
         throw unexpected(this.live.connection, "a second answer to Hello");
     }
   }
 
-  #ping(pong: ((rttMs: number | undefined) => void) | undefined): void {
+  /** A token is replaced when four fifths of its time are over. */
+  #renewIn(expiresInMs?: number): void {
+    this.#renewAt = Date.now() + (expiresInMs as number) * 0.8;
+  }
+
+  #ping(pong?: (rttMs: number | undefined) => void): void {
     this.#asked += 1;
     this.#pings.set(this.#asked, { at: performance.now(), pong });
     this.#liveness.sent(Date.now());
@@ -158,7 +175,15 @@ export class Online {
   #act(): void {
     const act = this.#liveness.act(Date.now(), this.live.connection.stats());
     if (act === "giveUp") this.abandon("the server has gone silent");
-    else if (act === "ping") this.#ping(undefined);
+    else if (act === "ping") this.#ping();
+    if (Date.now() > this.#renewAt) {
+      this.#renewIn();
+      // Without another one the server ends the connection, and it is asked for again.
+      this.#token().then(
+        (token) => this.#control.send(refresh(token)),
+        () => {},
+      );
+    }
     this.#schedule();
   }
 }

@@ -7,7 +7,7 @@ export type CertificateHash = string | Uint8Array;
 
 /** Settings of a client. Times are in milliseconds. */
 export interface ClientOptions {
-  /** For a server that asks for one; a function is asked again for each connection, and when one was refused. */
+  /** For a server that asks for one; a function is asked again for each connection, before it expires, and when it was refused. */
   readonly token?: string | (() => string | Promise<string>);
   /**
    * The development certificates to accept (WebTransport only); a function is asked again for each attempt, as

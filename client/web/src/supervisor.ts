@@ -297,7 +297,13 @@ export class Supervisor {
       live.welcome = welcome;
       live.handshakeMs = performance.now() - start;
       this.#ticket = welcome.resume;
-      return new Online(live, control, this.#interval, () => this.#environment.random());
+      return new Online(
+        live,
+        control,
+        this.#interval,
+        () => this.#environment.random(),
+        this.#settings.token,
+      );
     } catch (error) {
       connection.close(Code.GOING_AWAY, "going on with another connection");
       if (error instanceof Ended && error.ending.type === "lost") this.#strayAt = Date.now();

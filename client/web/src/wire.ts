@@ -79,6 +79,8 @@ export enum Code {
   TOPIC_LIMIT = 203,
   /** The payload is longer than the limit announced in Welcome. */
   PAYLOAD_TOO_LARGE = 204,
+  /** Too many connections, joins or pushes in a short time. */
+  RATE_LIMITED = 205,
   /** The server asks for a token and got none that it can accept. */
   TOKEN_REQUIRED = 300,
   /** The token has expired or was revoked. */
@@ -116,6 +118,7 @@ export const RETRY: Readonly<Record<number, Retry>> = {
   200: 10000,
   202: 5000,
   203: 5000,
+  205: 1000,
   300: "newToken",
   301: "newToken",
   401: 1000,

@@ -149,6 +149,23 @@ test(
 );
 
 test(
+  "a token is replaced before it expires, on the same connection",
+  story(async (world) => {
+    world.server.expiresInMs = 20_000;
+    let token = 0;
+    const client = world.client({ token: () => `token-${++token}` });
+    client.join("a");
+    await pass(15_000, 50);
+    assert.deepEqual(world.server.tokens, ["token-1"]);
+    await pass(5_000, 50);
+    assert.deepEqual(world.server.tokens, ["token-1", "token-2"]);
+    await pass(18_000, 50);
+    assert.deepEqual(world.server.tokens, ["token-1", "token-2", "token-3"]);
+    assert.deepEqual([stateOf(client), world.server.connections.length], ["online", 1]);
+  }),
+);
+
+test(
   "a join that is refused for good rejects, and one that may come later is tried again",
   story(async (world) => {
     world.server.refuseJoin = { code: Code.FORBIDDEN };

@@ -12,7 +12,7 @@ import {
   pause,
   ping,
   push,
-  resume,
+  refresh,
 } from "../src/frames.ts";
 import type { Delivery } from "../src/options.ts";
 import { Code, Kind, Limit } from "../src/wire.ts";
@@ -48,9 +48,9 @@ function position(field: unknown) {
 const WRITERS: Record<number, (fields: Fields) => Uint8Array> = {
   [Kind.HELLO]: (f) =>
     hello(f.agent as string, bytes(f.client), optional(f.resume, bytes), optional(f.token, String)),
-  [Kind.REFRESH]: (f) => encodeFrame([Kind.REFRESH, f.token]),
-  [Kind.PAUSE]: () => pause(),
-  [Kind.RESUME]: () => resume(),
+  [Kind.REFRESH]: (f) => refresh(f.token as string),
+  [Kind.PAUSE]: () => pause(true),
+  [Kind.RESUME]: () => pause(false),
   [Kind.PING]: (f) => ping(f.n as number),
   [Kind.GOODBYE]: (f) => goodbye(f.message as string),
   [Kind.JOIN]: (f) =>

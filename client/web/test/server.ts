@@ -60,6 +60,9 @@ export class Server {
   /** So long a `Hello` lies about before it is looked at, in milliseconds; also one whose client is gone by then. */
   slowness = 0;
 
+  /** How long each token is good. */
+  expiresInMs: number | null = null;
+
   dial(kind: TransportKind): Dial {
     return async (_url, _hashes, signal) => {
       this.dialled.push(kind);
@@ -139,6 +142,9 @@ export class Server {
         session = this.#welcome(connection, stream, fields[3] as Uint8Array | null);
         // The client may have been too quick.
         this.#closed(connection, connection.closedByClient?.code);
+      } else if (kind === Kind.REFRESH) {
+        this.tokens.push(fields[0]);
+        stream.send(encodeFrame([Kind.REFRESHED, this.expiresInMs]));
       } else if (kind === Kind.PING) stream.send(encodeFrame([Kind.PONG, fields[0]]));
       else if (kind === Kind.PAUSE && session) session.paused = true;
       else if (kind === Kind.RESUME && session) {
@@ -173,6 +179,7 @@ export class Server {
         60_000,
         limits,
         "fake/1",
+        this.expiresInMs,
       ]),
     );
     return session;

@@ -73,6 +73,8 @@ pub struct Welcome {
     pub limits: Limits,
     /// Name and version of the server, for logs.
     pub agent: String,
+    /// When the token that was presented expires, in milliseconds from now; `None` if never, or if there was none.
+    pub expires_in_ms: Option<u64>,
 }
 
 /// What servers send on the control stream.
@@ -187,6 +189,7 @@ impl FromServer {
                     })
                 })?,
                 agent: r.text("agent", limits::MAX_TEXT_LEN)?.into(),
+                expires_in_ms: r.optional(|r| r.uint("expires_in_ms"))?,
             }),
             kind::REFUSED => Self::Refused(r.refusal()?),
             kind::REFRESHED => Self::Refreshed { expires_in_ms: r.optional(|r| r.uint("expires_in_ms"))? },
@@ -206,12 +209,12 @@ impl FromServer {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         match self {
-            Self::Welcome(welcome) => frame(kind::WELCOME, 8, 128, |w| {
+            Self::Welcome(welcome) => frame(kind::WELCOME, 9, 128, |w| {
                 w.uint(welcome.version.into()).text(&welcome.session).binary(&welcome.resume);
                 w.boolean(welcome.resumed).uint(welcome.linger_ms).uint(welcome.idle_ms);
                 w.array(3).uint(welcome.limits.payload as u64);
                 w.uint(welcome.limits.channels.into()).uint(welcome.limits.pushes.into());
-                w.text(&welcome.agent);
+                w.text(&welcome.agent).optional_uint(welcome.expires_in_ms);
             }),
             Self::Refused(refusal) => frame(kind::REFUSED, 3, refusal.message.len(), |w| {
                 w.refusal(refusal);

@@ -89,10 +89,12 @@ pub(crate) fn control_from_server() -> impl Strategy<Value = control::FromServer
         channels,
         pushes,
     });
-    let welcome = (any::<u32>(), text(512), data(), any::<bool>(), number(), number(), bounds, text(512));
+    let times = (number(), number(), option::of(number()));
+    let welcome = (any::<u32>(), text(512), data(), any::<bool>(), times, bounds, text(512));
     prop_oneof![
-        welcome.prop_map(
-            |(version, session, resume, resumed, linger_ms, idle_ms, limits, agent)| F::Welcome(Welcome {
+        welcome.prop_map(|(version, session, resume, resumed, times, limits, agent)| {
+            let (linger_ms, idle_ms, expires_in_ms) = times;
+            F::Welcome(Welcome {
                 version,
                 session,
                 resume,
@@ -100,9 +102,10 @@ pub(crate) fn control_from_server() -> impl Strategy<Value = control::FromServer
                 linger_ms,
                 idle_ms,
                 limits,
-                agent
+                agent,
+                expires_in_ms,
             })
-        ),
+        }),
         refusal().prop_map(F::Refused),
         option::of(number()).prop_map(|expires_in_ms| F::Refreshed { expires_in_ms }),
         number().prop_map(|n| F::Pong { n }),

@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         idle_ms: 60_000,
         limits: Limits { payload: 1_048_576, channels: 100, pushes: 256 },
         agent: "dunlin-server/0.1.0".into(),
+        expires_in_ms: None,
     };
     let join = Join::new("room:42".parse().expect("a legal name"));
     let joined = Joined {
@@ -84,7 +85,8 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
     let control_from_server = {
         use control::FromServer::{GoAway, Goodbye, Pong, Refreshed, Refused, Welcome as Accept};
         vec![
-            ("welcome", Accept(welcome)),
+            ("welcome", Accept(welcome.clone())),
+            ("welcome-back", Accept(Welcome { resumed: true, expires_in_ms: Some(3_600_000), ..welcome })),
             (
                 "refused-hello",
                 Refused(refusal(Code::UNSUPPORTED_VERSION, "this server speaks version 1", None)),

@@ -1,10 +1,11 @@
 //! What a channel knows and can do.
 
 use super::Push;
-use crate::{clock, guard::Access, tally::Tally};
+use crate::{auth::Pass, clock, guard::Access, tally::Tally};
 use dunlin_hub::{Hub, Message, MessageId, PublishError, Published};
 use dunlin_proto::{Topic, frame::control::ClientId};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// One membership, as its channel sees it.
 pub struct Context {
@@ -12,6 +13,8 @@ pub struct Context {
     pub(crate) topic: Topic,
     pub(crate) session: Arc<str>,
     pub(crate) client: ClientId,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) pass: watch::Receiver<Arc<Pass>>,
     pub(crate) access: Access,
     pub(crate) tally: Arc<Tally>,
 }
@@ -27,6 +30,18 @@ impl Context {
     #[must_use]
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// The member's user, if its token names one (`sub`). It is the same as long as the membership lasts.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// What the member may do now, and what its token says besides. What it may not do never reaches the channel.
+    #[must_use]
+    pub fn pass(&self) -> Arc<Pass> {
+        self.pass.borrow().clone()
     }
 
     /// Publishes a member's push to its topic, once however often the push is repeated.

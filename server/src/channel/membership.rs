@@ -2,6 +2,7 @@
 
 use super::{
     Channel, Context, End,
+    allowance::Allowance,
     applied::{Applied, Known},
     delivery::{Delivery, OUTBOX},
     router::Opening,
@@ -65,7 +66,7 @@ pub(crate) async fn farewell(mut send: SendStream, frame: Bytes, refusal: &Refus
 
 /// One membership, from the making of its channel to its end. What panics in the channel's code, panics in here.
 pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Opening) {
-    let Opening { context, mailbox, linger, limits, first } = opening;
+    let Opening { context, mailbox, linger, limits, allowance, first } = opening;
     gauge!("dunlin_channels").increment(1);
     let (topic, session) = (context.topic.clone(), context.session.clone());
     let params = first.join.params.clone();
@@ -76,7 +77,9 @@ pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Ope
     };
     match contain(&topic, &session, accepted).await.unwrap_or_else(Err) {
         Ok((channel, reply)) => {
-            Membership { channel, context, mailbox, linger, limits, held: None }.run(first, reply).await;
+            Membership { channel, context, mailbox, linger, limits, allowance, held: None }
+                .run(first, reply)
+                .await;
         }
         Err(refusal) => {
             Box::pin(first.refuse(&context.tally, refusal)).await;
@@ -111,6 +114,7 @@ struct Membership<C> {
     /// How long it waits for its member to come back.
     linger: Duration,
     limits: Limits,
+    allowance: Allowance,
     /// Keeps the topic in being while the member is away, or wants no events: its position stays good.
     held: Option<Hold>,
 }
@@ -122,6 +126,7 @@ struct Attached {
     outbox: mpsc::Sender<Bytes>,
     delivery: AbortOnDropHandle<Result<(), WriteError>>,
     limits: Limits,
+    mode: Mode,
     /// The push that the channel is handling: still set when its code has panicked.
     handling: Option<u64>,
 }
@@ -185,8 +190,13 @@ impl<C: Channel> Membership<C> {
                     Some(stream) => {
                         is_member = true;
                         let stream = attached.insert(stream);
-                        let serve =
-                            stream.serve(&mut self.channel, &self.context, &mut self.mailbox, &mut applied);
+                        let serve = stream.serve(
+                            &mut self.channel,
+                            &self.context,
+                            &mut self.mailbox,
+                            &mut self.allowance,
+                            &mut applied,
+                        );
                         let next = Box::pin(serve).await;
                         match &next {
                             Next::Attach(_) => replace(attached, Some(Refusal::new(Code::REPLACED))),
@@ -217,7 +227,8 @@ impl<C: Channel> Membership<C> {
 
     async fn attach(&mut self, attach: Box<Attach>, applied: &Applied, reply: Bytes) -> Option<Attached> {
         let since = attach.join.since;
-        let cursor = match self.subscribe(&attach.join).await {
+        let is_allowed = since.is_none_or(|since| self.allowance.may_read_after(since));
+        let cursor = match self.subscribe(&attach.join, is_allowed).await {
             Ok(cursor) => cursor,
             Err(error) => {
                 let code = match error {
@@ -231,6 +242,7 @@ impl<C: Channel> Membership<C> {
         self.held = Some(cursor.hold());
         let start = match cursor.outcome() {
             _ if since.is_none() => Start::Live,
+            _ if !is_allowed => Start::Lost,
             Outcome::Lost => Start::Lost,
             _ => Start::Recovered,
         };
@@ -242,6 +254,7 @@ impl<C: Channel> Membership<C> {
             head: Some(cursor.head().offset),
         };
         self.context.tally.joined(start);
+        self.allowance.begin(cursor.position());
         let (outbox, frames) = mpsc::channel(OUTBOX);
         outbox.try_send(FromServer::Joined(joined).encode()).expect("the outbox is new and has room");
         attach.send.set_priority(i32::from(attach.join.priority) - 128);
@@ -258,12 +271,13 @@ impl<C: Channel> Membership<C> {
             outbox,
             delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
             limits: self.limits,
+            mode: attach.join.delivery,
             handling: None,
         })
     }
 
-    async fn subscribe(&mut self, join: &Join) -> Result<Cursor, SubscribeError> {
-        let from = match join.since {
+    async fn subscribe(&mut self, join: &Join, is_allowed: bool) -> Result<Cursor, SubscribeError> {
+        let from = match join.since.filter(|_| is_allowed) {
             None => From::Now,
             Some(Position::OLDEST) => From::Oldest,
             Some(position) => From::After(position),
@@ -297,11 +311,19 @@ impl Attached {
         channel: &mut C,
         context: &Context,
         mailbox: &mut mpsc::Receiver<Box<Attach>>,
+        allowance: &mut Allowance,
         applied: &mut Applied,
     ) -> Next {
         loop {
             let frame = tokio::select! {
                 attach = mailbox.recv() => return Next::moved(attach),
+                allowed = allowance.changed(self.mode) => match allowed {
+                    Ok(()) => continue,
+                    Err(refusal) => {
+                        context.tally.refused(refusal.code);
+                        return Next::Over(End::Forbidden, Some(refusal));
+                    }
+                },
                 ended = &mut self.delivery => return match ended {
                     Ok(Err(WriteError::Stopped(_))) if self.generation.is_present() => Next::Over(End::Left, None),
                     _ => Next::Detached,
@@ -314,7 +336,7 @@ impl Attached {
                 return Next::Detached;
             }
             let reply = match frame {
-                Ok(Some(frame)) => match self.handle(channel, context, applied, &frame).await {
+                Ok(Some(frame)) => match self.handle(channel, context, allowance, applied, &frame).await {
                     Ok(reply) => reply,
                     Err(refusal) => return Next::violation(&context.tally, refusal),
                 },
@@ -341,6 +363,7 @@ impl Attached {
         &mut self,
         channel: &mut C,
         context: &Context,
+        allowance: &mut Allowance,
         applied: &mut Applied,
         frame: &Bytes,
     ) -> Result<Bytes, Refusal> {
@@ -365,6 +388,8 @@ impl Attached {
         }
         let answer = if push.payload.len() > self.limits.payload {
             Err(Refusal::new(Code::PAYLOAD_TOO_LARGE))
+        } else if let Err(refusal) = allowance.push(&push) {
+            Err(refusal)
         } else {
             self.handling = Some(reference);
             channel.handle_in(context, push).await

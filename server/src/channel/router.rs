@@ -2,6 +2,7 @@
 
 use super::{
     Channel, Context,
+    allowance::Allowance,
     membership::{self, Attach},
 };
 use dunlin_proto::{Limits, Pattern, Topic};
@@ -21,6 +22,7 @@ pub(crate) struct Opening {
     pub(crate) mailbox: mpsc::Receiver<Box<Attach>>,
     pub(crate) linger: Duration,
     pub(crate) limits: Limits,
+    pub(crate) allowance: Allowance,
     pub(crate) first: Box<Attach>,
 }
 

@@ -51,6 +51,13 @@ impl fmt::Debug for Token {
     }
 }
 
+impl Console {
+    /// Whether this is the token that opens the console.
+    pub(crate) fn knows(&self, token: Option<&str>) -> bool {
+        matches!((self, token), (Self::Token(secret), Some(token)) if secret.is(token))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Auto,
@@ -111,7 +118,7 @@ mod tests {
         let files = [("tls.cert", "a.pem"), ("tls.key", "a.key")];
         assert_eq!(check(&[]).unwrap(), Console::Local);
         assert_eq!(check(&[("console.token", SECRET)]).unwrap(), with_token());
-        assert_eq!(check(&[("http", "0.0.0.0:4480")]).unwrap(), Console::Off);
+        assert_eq!(check(&[("http", "0.0.0.0:4480"), ("auth.mode", "off")]).unwrap(), Console::Off);
         assert_eq!(check(&[("http", "off")]).unwrap(), Console::Off);
         assert_eq!(check(&[files[0], files[1], ("console.token", SECRET)]).unwrap(), Console::Off);
     }

@@ -104,6 +104,55 @@ pub const KEYS: &[Key] = &[
         "More names and addresses for the development certificate, comma separated.",
     ),
     text(
+        "auth.mode",
+        "auto",
+        "auto, on or off",
+        "Whether clients need a token; auto: where there are keys. Without keys everybody may do everything, which needs \"off\" to \
+         listen beyond this machine.",
+    ),
+    Key {
+        secret: true,
+        ..text(
+            "auth.secret",
+            "",
+            "a secret of at least 32 bytes, as text or as base64:…",
+            "Checks tokens signed with it: HS256, HS384, HS512.",
+        )
+    },
+    text(
+        "auth.public_key",
+        "",
+        "a path",
+        "PEM file with the public key that checks tokens: RS256, ES256 or EdDSA; read again when it changes.",
+    ),
+    text(
+        "auth.jwks",
+        "",
+        "a path or an https:// URL (http:// on this machine)",
+        "JSON Web Key Set (RFC 7517) that checks tokens; a file is read again when it changes, a URL every few minutes.",
+    ),
+    text("auth.issuer", "", "a text", "Who must have issued a token (iss)."),
+    text(
+        "auth.audience",
+        "",
+        "a list of texts",
+        "Whom a token may be meant for (aud), comma separated; without it, tokens for somebody in particular are refused.",
+    ),
+    ranged!(
+        "auth.leeway",
+        "30s",
+        0..=600 * SECOND,
+        "a time from 0s to 10m",
+        "How far the issuer's clock may be off; a session ends this long after its token has expired."
+    ),
+    ranged!(
+        "auth.longest",
+        "7days",
+        60 * SECOND..=400 * 24 * HOUR,
+        "a time from 1m to 400days",
+        "Tokens that expire later than this from now are refused; revocations are remembered for so long."
+    ),
+    text(
         "console.mode",
         "auto",
         "auto, on or off",
@@ -176,6 +225,34 @@ pub const KEYS: &[Key] = &[
         100..=HOUR,
         "a time from 100ms to 1h",
         "A frame or a handshake that has begun must be complete within this time."
+    ),
+    ranged!(
+        "rate.connections",
+        "0",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "Most connections begun in a second from one IPv4 address or IPv6 /64 network; 0 for no bound."
+    ),
+    ranged!(
+        "rate.joins",
+        "0",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "Most joins and new tokens of a session in a second; 0 for no bound."
+    ),
+    ranged!(
+        "rate.pushes",
+        "0",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "Most pushes of a session in a second, in all its topics; 0 for no bound."
+    ),
+    ranged!(
+        "rate.publishes",
+        "0",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "Most pushes to one topic in a second, of all sessions; 0 for no bound."
     ),
     ranged!(
         "history.count",

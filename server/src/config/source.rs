@@ -34,7 +34,7 @@ pub struct Sources {
 }
 
 /// Variables with the prefix that are no keys, but have a meaning.
-const OTHERS: &[&str] = &["DUNLIN_URL", "DUNLIN_LOCAL_DIR", "DUNLIN_CONFIG"];
+const OTHERS: &[&str] = &["DUNLIN_URL", "DUNLIN_LOCAL_DIR", "DUNLIN_CONFIG", "DUNLIN_TOKEN"];
 
 impl Sources {
     /// Takes the values of a TOML document.

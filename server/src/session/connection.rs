@@ -8,6 +8,7 @@ use super::{
 use crate::{
     AGENT,
     admission::Permit,
+    auth::Gate,
     channel::membership::{self, Attach},
     config::Console,
     drain::Drain,
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     pub(crate) drain: Drain,
     pub(crate) idle_timeout: std::time::Duration,
+    /// Who may connect.
+    pub(crate) gate: Gate,
     /// Who may see what the server tells about itself.
     pub(crate) console: Console,
     /// Most bytes in all topic logs.
@@ -62,16 +65,29 @@ enum Ending {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permit) {
-    let Some(greeted) = handshake::greet(&node.shared, &connection).await else { return };
+    let Some(mut greeted) = handshake::greet(&node.shared, &connection).await else { return };
     // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
     let place = Place::from(&connection);
-    let access = Access::of(&node.console, place, greeted.hello.token.as_deref());
-    let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access);
+    // Not kept: what it allows is.
+    let token = greeted.hello.token.take();
+    let pass = match node.gate.admit(token.as_deref(), node.console.knows(token.as_deref())).await {
+        Ok(pass) => pass,
+        Err(refusal) => {
+            return handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
+        }
+    };
+    let access = Access::of(&node.console, place, token.as_deref());
+    drop(token);
+    let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access, pass);
     let Opened { session, generation, resumed } = &opened;
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
-        agent = greeted.hello.agent, resumed, "session opened"
+        agent = greeted.hello.agent, resumed, user = session.user(), "session opened"
     );
+    // Between the look at the token and the session's beginning it may have been revoked.
+    if node.gate.has_revoked(&session.pass()) {
+        session.revoke();
+    }
     let (paused, _) = watch::channel(false);
     let room = Room::for_frames(longest(&node));
     let served = Served { node: &node, connection: &connection, place, opened: &opened, paused, room };
@@ -108,15 +124,28 @@ impl Served<'_> {
         let mut openers = JoinSet::new();
         let mut streams = FIRST_STREAMS;
         let mut drain = self.node.drain.subscribe();
+        let mut revoked = self.opened.session.revoked.subscribe();
+        let mut end = self.expiry();
         loop {
-            if self.write(&mut send, &write).await.is_err() {
+            let written = tokio::select! {
+                written = self.write(&mut send, &write) => written,
+                // A frame that was begun cannot be followed by another: the close says it all.
+                () = is_so(&mut revoked) => {
+                    handshake::close(&self.node.shared.tally, self.connection, &Refusal::because(Code::TOKEN_EXPIRED, REVOKED));
+                    return Ending::Closed;
+                }
+            };
+            if written.is_err() {
                 return self.cut_off(send).await;
             }
             write = loop {
                 tokio::select! {
                     frame = frames.next() => match frame {
-                        Ok(Some(frame)) => match self.hear(FromClient::decode(&frame)) {
-                            Ok(Some(answer)) => break answer,
+                        Ok(Some(frame)) => match self.hear(FromClient::decode(&frame)).await {
+                            Ok(Some(answer)) => {
+                                end = self.expiry();
+                                break answer;
+                            }
                             Ok(None) => {}
                             Err(refusal) => return self.end(send, refusal).await,
                         },
@@ -137,6 +166,10 @@ impl Served<'_> {
                         Err(_) => return self.lost(),
                     },
                     Some(_) = openers.join_next() => {}
+                    () = is_so(&mut revoked) => {
+                        return self.end(send, Refusal::because(Code::TOKEN_EXPIRED, REVOKED)).await;
+                    }
+                    () = until(end) => return self.expire(),
                     within_ms = drain.begun() => break FromServer::GoAway { code: Code::GOING_AWAY, within_ms, url: None },
                 }
             };
@@ -144,7 +177,6 @@ impl Served<'_> {
     }
 
     fn welcome(&self, version: u32) -> Welcome {
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let bounds = &self.node.shared.bounds;
         Welcome {
             version,
@@ -155,31 +187,40 @@ impl Served<'_> {
             idle_ms: millis(self.node.idle_timeout),
             limits: bounds.limits,
             agent: AGENT.into(),
+            expires_in_ms: Gate::left(&self.opened.session.pass()).map(millis),
         }
     }
 
+    /// When the token's time is over, and with it the connection.
+    fn expiry(&self) -> Option<tokio::time::Instant> {
+        let left = self.node.gate.ends_in(&self.opened.session.pass())?;
+        tokio::time::Instant::now().checked_add(left)
+    }
+
+    /// The token has expired: the client is to come back with a new one, and finds its session waiting.
+    fn expire(&self) -> Ending {
+        let refusal = Refusal::because(Code::TOKEN_EXPIRED, "the token has expired");
+        handshake::close(&self.node.shared.tally, self.connection, &refusal);
+        Ending::Lost
+    }
+
     /// A client that has moved says something soon, if only a ping.
-    fn hear(
+    async fn hear(
         &self,
         frame: Result<FromClient, dunlin_proto::frame::DecodeError>,
     ) -> Result<Option<FromServer>, Refusal> {
         self.node.registry.look(&self.opened.session, Instant::now());
-        self.answer(frame)
+        self.answer(frame).await
     }
 
     /// What a control frame is answered with, if anything; or why the connection ends.
-    fn answer(
+    async fn answer(
         &self,
         frame: Result<FromClient, dunlin_proto::frame::DecodeError>,
     ) -> Result<Option<FromServer>, Refusal> {
         match frame {
             Ok(FromClient::Ping { n }) => return Ok(Some(FromServer::Pong { n })),
-            // Only the console asks for a token; for everything else any is as good as none.
-            Ok(FromClient::Refresh { token }) => {
-                let Opened { session, generation, .. } = self.opened;
-                session.allow(generation, Access::of(&self.node.console, self.place, Some(&token)));
-                return Ok(Some(FromServer::Refreshed { expires_in_ms: None }));
-            }
+            Ok(FromClient::Refresh { token }) => return self.refresh(&token).await.map(Some),
             Ok(FromClient::Pause) => self.paused.send_replace(true),
             Ok(FromClient::Resume) => self.paused.send_replace(false),
             Ok(FromClient::Goodbye { .. }) => return Err(Refusal::because(Code::OK, "goodbye")),
@@ -187,6 +228,22 @@ impl Served<'_> {
             Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
         };
         Ok(None)
+    }
+
+    /// Takes another token of the same user for the session, or ends it.
+    async fn refresh(&self, token: &str) -> Result<FromServer, Refusal> {
+        let Opened { session, generation, .. } = self.opened;
+        session.rates.join()?;
+        let pass = self.node.gate.admit(Some(token), self.node.console.knows(Some(token))).await?;
+        if pass.user() != session.user() {
+            return Err(Refusal::because(Code::FORBIDDEN, "the token is another user's"));
+        }
+        let left = Gate::left(&pass);
+        session.allow(generation, Access::of(&self.node.console, self.place, Some(token)), pass);
+        if self.node.gate.has_revoked(&session.pass()) {
+            return Err(Refusal::because(Code::TOKEN_EXPIRED, REVOKED));
+        }
+        Ok(FromServer::Refreshed { expires_in_ms: left.map(millis) })
     }
 
     /// The control stream can be read or written no more: because the connection is gone, or because the client has
@@ -255,6 +312,27 @@ impl Served<'_> {
             Some(ConnectionError::LocallyClosed) => Ending::Closed,
             _ => Ending::Lost,
         }
+    }
+}
+
+/// What a client is told whose session was revoked.
+const REVOKED: &str = "the token was revoked";
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns once it is true.
+async fn is_so(watched: &mut watch::Receiver<bool>) {
+    if watched.wait_for(|so| *so).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

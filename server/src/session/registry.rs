@@ -1,7 +1,13 @@
 //! All sessions of the node, connected and parked.
 
 use super::{Carrier, Generation, Session, Ticket, UNPOISONED};
-use crate::{config, guard::Access, tally::Tally};
+use crate::{
+    auth::{Pass, Revoke},
+    config,
+    guard::Access,
+    rates::Rates,
+    tally::Tally,
+};
 use dunlin_proto::frame::control::Hello;
 use dunlin_transport::Kind;
 use metrics::{counter, gauge};
@@ -15,6 +21,7 @@ use std::{
 pub(crate) struct Registry {
     bounds: config::Session,
     tally: Arc<Tally>,
+    rates: Arc<Rates>,
     sessions: Mutex<HashMap<Ticket, Arc<Session>>>,
 }
 
@@ -27,23 +34,24 @@ pub(crate) struct Opened {
 }
 
 impl Registry {
-    pub(crate) fn new(bounds: config::Session, tally: Arc<Tally>) -> Self {
-        Self { bounds, tally, sessions: Mutex::default() }
+    pub(crate) fn new(bounds: config::Session, tally: Arc<Tally>, rates: Arc<Rates>) -> Self {
+        Self { bounds, tally, rates, sessions: Mutex::default() }
     }
 
-    /// Resumes the session that the hello asks for, or else begins a new one.
-    pub(crate) fn open(&self, hello: &Hello, carrier: Carrier, access: Access) -> Opened {
+    /// Resumes the session that the hello asks for, if it is the same user's, or else begins a new one.
+    pub(crate) fn open(&self, hello: &Hello, carrier: Carrier, access: Access, pass: Pass) -> Opened {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
         let held = ticket.and_then(|ticket| sessions.get(&ticket)).filter(|held| held.client == hello.client);
+        let held = held.filter(|held| held.user() == pass.user());
         if let Some(session) = held {
-            let generation = session.connect(carrier, access);
+            let generation = session.connect(carrier, access, pass);
             self.tally.resumed();
             return Opened { session: session.clone(), generation, resumed: true };
         }
         let ticket: Ticket = rand::random();
         let name = format!("{:016x}", rand::random::<u64>());
-        let session = Session::new(name.into(), ticket, hello, carrier, access);
+        let session = Session::new(name.into(), ticket, hello, carrier, access, pass, self.rates.session());
         let session = Arc::new(session);
         sessions.insert(ticket, session.clone());
         self.tally.opened();
@@ -124,6 +132,34 @@ impl Registry {
         }
         gauge!("dunlin_sessions").set(sessions.len() as f64);
         gauge!("dunlin_sessions_parked").set((parked.len() - ended) as f64);
+    }
+
+    /// Ends the sessions that something revoked concerns, and says how many there were.
+    pub(crate) fn revoke(&self, what: &Revoke) -> usize {
+        let mut revoked = Vec::new();
+        let mut sessions = self.sessions.lock().expect(UNPOISONED);
+        sessions.retain(|_, session| {
+            let concerns = match what {
+                Revoke::User(user) => session.user() == Some(user),
+                Revoke::Session(name) => *session.name == **name,
+                Revoke::Token(id) => session.pass().token_id() == Some(id),
+            };
+            if concerns {
+                revoked.push(session.clone());
+            }
+            !concerns
+        });
+        gauge!("dunlin_sessions").set(sessions.len() as f64);
+        drop(sessions);
+        for session in &revoked {
+            session.revoke();
+        }
+        revoked.len()
+    }
+
+    /// The session of this public name.
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Session>> {
+        self.sessions.lock().expect(UNPOISONED).values().find(|session| &*session.name == name).cloned()
     }
 
     /// All sessions of this moment.

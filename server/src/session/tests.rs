@@ -7,10 +7,12 @@ use super::{
 };
 use crate::{
     admission::Admission,
+    auth::{Pass, Revoke},
     channel::{Channel, Context, End, PubSub, membership::Attach, router::Router},
     config,
     frames::{Frames, Room},
     guard::Access,
+    rates::Rates,
     tally::Tally,
 };
 use bytes::Bytes;
@@ -71,10 +73,11 @@ impl World {
         let mut router = Router::default();
         channels(&mut router);
         let tally = Arc::<Tally>::default();
+        let rates = Arc::new(Rates::new(config::Rates::default()));
         let memberships = TaskTracker::new();
-        let registry = Registry::new(bounds, tally.clone());
+        let registry = Registry::new(bounds, tally.clone(), rates.clone());
         let admission = Admission::new(bounds.total, bounds.per_address);
-        Self { shared: Shared { hub, router, bounds, tally, memberships }, registry, admission }
+        Self { shared: Shared { hub, router, bounds, tally, rates, memberships }, registry, admission }
     }
 
     /// A connection whose client says hello; with the ticket of another line, it resumes.
@@ -83,7 +86,8 @@ impl World {
         let resume = resume.map(|line| Bytes::copy_from_slice(&line.opened.session.ticket));
         let hello = Hello { versions: vec![1], agent: "test".into(), client: [7; 16], resume, token: None };
         let permit = self.admission.admit(server.remote_address().ip()).unwrap();
-        let opened = self.registry.open(&hello, Carrier::new(server.clone(), permit), access);
+        let opened =
+            self.registry.open(&hello, Carrier::new(server.clone(), permit), access, Pass::everybody());
         Line { opened, client, server, paused: watch::channel(false).0 }
     }
 
@@ -205,10 +209,25 @@ async fn a_connection_that_was_left_changes_nothing_about_the_session() {
     let session = &new.opened.session;
     let now = std::time::Instant::now();
 
-    session.allow(&old.opened.generation, Access::Granted);
+    session.allow(&old.opened.generation, Access::Granted, Pass::everybody());
     world.registry.park(session, &old.opened.generation, now);
     world.registry.close(session, &old.opened.generation, now);
     assert_eq!(session.state().access, Access::TokenRequired);
     assert!(!session.presence().is_parked);
     assert!(world.connect(Some(&new), Access::Off).opened.resumed, "the session is still there");
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_its_client_is_revoked_too() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let world = World::new(|router| router.add("*".parse().unwrap(), move || Tell(tell.clone())));
+    let line = world.connect(None, Access::Off);
+    let (_stream, _) = world.join(&line).await;
+    let session = line.opened.session.clone();
+    world.registry.park(&session, &line.opened.generation, std::time::Instant::now());
+
+    assert_eq!(world.registry.revoke(&Revoke::User("nobody".into())), 0);
+    assert_eq!(world.registry.revoke(&Revoke::Session(session.name.to_string())), 1);
+    assert_eq!([told.recv().await, told.recv().await], ["joined", "ended"].map(Some));
+    assert!(!world.connect(Some(&line), Access::Off).opened.resumed);
 }

@@ -36,7 +36,7 @@ impl Server {
         let program = beside_this("dunlin-server")?;
         let mut line = format!(
             "{} --listen 0.0.0.0:{PORT} --http 127.0.0.1:4480 --data-dir {} --set tls.names={SERVER} --set \
-             log.format=json --set limits.channels=1000 --set history.count=100000 --set history.bytes=64MiB",
+             log.format=json --set auth.mode=off --set limits.channels=1000 --set history.count=100000 --set history.bytes=64MiB",
             program.display(),
             dir.path().display(),
         );

@@ -1,0 +1,196 @@
+//! What one session may do.
+
+use dunlin_auth::{Capabilities, Claims, Grant, Right, Seconds};
+use dunlin_proto::{
+    Code, Position, Topic,
+    frame::{
+        Refusal,
+        channel::{Delivery, Join},
+    },
+};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// What a session may do, by the token that it has presented last. Never holds the token itself.
+#[derive(Clone)]
+pub struct Pass {
+    claims: Option<Claims>,
+    capabilities: Capabilities,
+    /// SHA-256 of the token.
+    pub(super) token: Option<[u8; 32]>,
+}
+
+impl Pass {
+    /// Of everybody, where no token is asked for.
+    pub(crate) fn everybody() -> Self {
+        Self { claims: None, capabilities: Capabilities::everything(), token: None }
+    }
+
+    /// Of who may see the server's own topics and nothing else.
+    pub(crate) fn observer() -> Self {
+        Self { claims: None, capabilities: Capabilities::default(), token: None }
+    }
+
+    /// Of who has presented this token.
+    pub(super) fn of(mut claims: Claims, token: [u8; 32]) -> Self {
+        let capabilities = std::mem::take(&mut claims.capabilities);
+        Self { claims: Some(claims), capabilities, token: Some(token) }
+    }
+
+    /// The user (`sub`), if the token names one.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.claims.as_ref()?.user.as_deref()
+    }
+
+    /// The token's own name (`jti`), if it has one.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.claims.as_ref()?.id.as_deref()
+    }
+
+    /// When the token was issued, in seconds since the Unix epoch.
+    pub(super) fn issued(&self) -> Option<Seconds> {
+        self.claims.as_ref()?.issued
+    }
+
+    /// Knows the token again, without being it.
+    pub(crate) fn fingerprint(&self) -> Option<[u8; 32]> {
+        self.token
+    }
+
+    /// When the token expires, in seconds since the Unix epoch; `None` where none is needed.
+    #[must_use]
+    pub fn expires(&self) -> Option<u64> {
+        self.claims.as_ref().map(|claims| claims.expires)
+    }
+
+    /// A claim of the token that means nothing to the server: for the application.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims()?.get(name)
+    }
+
+    /// All such claims.
+    #[must_use]
+    pub fn claims(&self) -> Option<&Map<String, Value>> {
+        Some(&self.claims.as_ref()?.others)
+    }
+
+    /// Whether a right is given on a topic.
+    #[must_use]
+    pub fn may(&self, right: Right, topic: &Topic) -> bool {
+        self.grant(topic).is_some_and(|grant| grant.may(right))
+    }
+
+    /// What is allowed on a topic.
+    #[must_use]
+    pub fn grant(&self, topic: &Topic) -> Option<&Grant> {
+        self.capabilities.on(topic)
+    }
+
+    /// Refuses a join that is not allowed. The server's own topics are not a token's to allow: their channel decides.
+    pub(crate) fn check_join(&self, join: &Join) -> Result<(), Refusal> {
+        if join.topic.is_reserved() {
+            return Ok(());
+        }
+        let forbidden = |text| Err(Refusal::because(Code::FORBIDDEN, text));
+        let Some(grant) = self.grant(&join.topic) else {
+            return forbidden("the token does not allow this topic");
+        };
+        if !may_be_in(grant, join.delivery) {
+            return forbidden("the token does not allow to join this topic");
+        }
+        if !grant.delivers(join.delivery) {
+            return forbidden("the token does not allow this delivery");
+        }
+        // Any other position may be that of a member who was away, and is looked at by its membership.
+        if join.since == Some(Position::OLDEST) && !grant.may(Right::History) {
+            return forbidden("the token does not allow to read this topic's history");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the right is there to be in a topic: who may only push gets no events.
+pub(crate) fn may_be_in(grant: &Grant, delivery: Delivery) -> bool {
+    grant.may(Right::Join) || (delivery == Delivery::None && grant.may(Right::Push))
+}
+
+/// Without the claims, which are between the issuer and the application.
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass")
+            .field("user", &self.user())
+            .field("expires", &self.expires())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "tests read better without ampersands")]
+pub(super) mod tests {
+    use super::*;
+    use dunlin_auth::{Algorithm, Key, Policy, SigningKey, sign, verify};
+    use serde_json::json;
+    use std::time::Duration;
+
+    /// A pass of a token with these claims, in the year 1970.
+    pub(crate) fn pass(claims: Value) -> Pass {
+        const SECRET: &str = "a secret of thirty-two bytes, or more";
+        let policy = Policy {
+            issuer: None,
+            audience: Vec::new(),
+            leeway: Duration::ZERO,
+            longest: Duration::from_secs(1_000_000),
+        };
+        let mut all = json!({"exp": 3600});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let key = SigningKey::secret(SECRET, Algorithm::Hs256).unwrap();
+        let token = sign(all.as_object().unwrap(), &key, None).unwrap();
+        let claims = verify(&token, &Key::secret(SECRET).unwrap().into(), &policy, 0).unwrap();
+        Pass::of(claims, dunlin_auth::fingerprint(&token))
+    }
+
+    fn refused(pass: &Pass, join: Join) -> Option<Code> {
+        pass.check_join(&join).err().map(|refusal| refusal.code)
+    }
+
+    fn join(topic: &str) -> Join {
+        Join::new(topic.parse().unwrap())
+    }
+
+    #[test]
+    fn a_join_needs_its_rights() {
+        let pass = pass(json!({"sub": "ada", "dunlin": [
+            {"topics": "room:*", "may": ["join"], "delivery": ["latest"]},
+            {"topics": "in:*", "may": ["push"]},
+            {"topics": "log", "may": ["join", "history"]},
+        ]}));
+        let latest = Join { delivery: Delivery::Latest, ..join("room:1") };
+        let oldest = |join: Join| Join { since: Some(Position::OLDEST), ..join };
+        assert_eq!(refused(&pass, latest.clone()), None);
+        assert_eq!(refused(&pass, join("room:1")), Some(Code::FORBIDDEN));
+        assert_eq!(refused(&pass, join("other")), Some(Code::FORBIDDEN));
+        assert_eq!(refused(&pass, oldest(latest)), Some(Code::FORBIDDEN));
+        assert_eq!(refused(&pass, oldest(join("log"))), None);
+        assert_eq!(refused(&pass, join("in:1")), Some(Code::FORBIDDEN));
+        assert_eq!(refused(&pass, Join { delivery: Delivery::None, ..join("in:1") }), None);
+        assert_eq!(refused(&pass, join("$server/stats")), None);
+        assert!(pass.may(Right::Push, &"in:1".parse().unwrap()));
+    }
+
+    #[test]
+    fn everybody_may_everything_and_an_observer_nothing() {
+        let oldest = Join { since: Some(Position::OLDEST), ..join("any") };
+        assert_eq!(refused(&Pass::everybody(), oldest), None);
+        assert_eq!(refused(&Pass::observer(), join("any")), Some(Code::FORBIDDEN));
+    }
+
+    #[test]
+    fn a_pass_is_shown_without_claims() {
+        let pass = pass(json!({"sub": "ada", "card": "4711"}));
+        assert_eq!((pass.user(), pass.claim("card")), (Some("ada"), Some(&json!("4711"))));
+        assert!(!format!("{pass:?}").contains("4711"));
+    }
+}

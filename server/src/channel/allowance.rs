@@ -1,0 +1,97 @@
+//! What a member may do, as long as it is one: by its token, which may change, and by the bounds on what comes in a second.
+
+use crate::{
+    auth::{Grant, Pass, Right},
+    rates::{self, Rates, SessionRates},
+};
+use dunlin_proto::{
+    Code, Pattern, Position, Topic,
+    frame::Refusal,
+    frame::channel::{Delivery, Push},
+};
+use governor::DefaultDirectRateLimiter;
+use std::{num::NonZeroU32, sync::Arc};
+use tokio::sync::watch;
+
+/// What one membership may do.
+pub(crate) struct Allowance {
+    topic: Topic,
+    pass: watch::Receiver<Arc<Pass>>,
+    /// What the pass of this moment grants on the topic.
+    grant: Option<Grant>,
+    /// The grant's own bound on pushes.
+    pushes: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
+    session: Arc<SessionRates>,
+    rates: Arc<Rates>,
+    /// Where the membership began: what came after is no history to its member.
+    began: Option<Position>,
+}
+
+impl Allowance {
+    pub(crate) fn new(
+        topic: Topic,
+        pass: watch::Receiver<Arc<Pass>>,
+        session: Arc<SessionRates>,
+        rates: Arc<Rates>,
+    ) -> Self {
+        let mut allowance = Self { topic, pass, grant: None, pushes: None, session, rates, began: None };
+        allowance.read();
+        allowance
+    }
+
+    /// Returns when the session has another pass, and says whether the member may stay. Cancel-safe.
+    pub(crate) async fn changed(&mut self, delivery: Delivery) -> Result<(), Refusal> {
+        if self.pass.changed().await.is_err() {
+            // The session is over, which its membership hears elsewhere.
+            return std::future::pending().await;
+        }
+        self.read();
+        match &self.grant {
+            Some(grant) if crate::auth::may_be_in(grant, delivery) && grant.delivers(delivery) => Ok(()),
+            _ => Err(Refusal::because(Code::FORBIDDEN, "the new token does not allow this any more")),
+        }
+    }
+
+    /// Refuses a push that is not allowed, or too much.
+    pub(crate) fn push(&mut self, push: &Push) -> Result<(), Refusal> {
+        if self.pass.has_changed().unwrap_or(false) {
+            self.read();
+        }
+        let Some(grant) = self.grant.as_ref().filter(|grant| grant.may(Right::Push)) else {
+            return Err(Refusal::because(Code::FORBIDDEN, "the token does not allow to push here"));
+        };
+        if grant.payload().is_some_and(|most| push.payload.len() > most) {
+            return Err(Refusal::because(
+                Code::PAYLOAD_TOO_LARGE,
+                "the payload is longer than the token allows",
+            ));
+        }
+        self.session.push()?;
+        rates::check(self.pushes.as_ref().map(|(_, bound)| bound), "too many pushes for this token")?;
+        self.rates.publish(&self.topic)
+    }
+
+    /// Whether the member may read on after a position: one of its own time, or any with the right to history.
+    pub(crate) fn may_read_after(&self, since: Position) -> bool {
+        let is_own = |began: Position| since.epoch == began.epoch && since.offset >= began.offset;
+        self.grant.as_ref().is_some_and(|grant| grant.may(Right::History)) || self.began.is_some_and(is_own)
+    }
+
+    /// The member is in, from this position on.
+    pub(crate) fn begin(&mut self, position: Position) {
+        self.began.get_or_insert(position);
+    }
+
+    fn read(&mut self) {
+        self.grant = if self.topic.is_reserved() {
+            // Not a token's to allow: the channel decides.
+            Some(Grant::everything(Pattern::Exact(self.topic.clone())))
+        } else {
+            self.pass.borrow_and_update().grant(&self.topic).cloned()
+        };
+        let most = self.grant.as_ref().and_then(Grant::pushes_per_second);
+        if self.pushes.as_ref().map(|(most, _)| *most) != most {
+            self.pushes = most.map(|most| (most, rates::direct(most)));
+        }
+    }
+}
