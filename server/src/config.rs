@@ -3,11 +3,13 @@
 //! Every source is first reduced to text by key (`source.rs`), then one table (`key.rs`) says what is legal. So all
 //! mistakes are found together, and each names its key, its source and the legal range.
 
+mod channels;
 mod console;
 mod key;
 mod source;
 
 use bytesize::ByteSize;
+pub use channels::Channels;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
@@ -35,6 +37,8 @@ pub struct Config {
     pub certificate: dunlin_certs::Source,
     /// How sessions and connections are bounded.
     pub session: Session,
+    /// How channels are bounded.
+    pub channels: Channels,
     /// How topic logs are bounded.
     pub hub: hub::Config,
     /// A connection on which nothing arrives for this long is closed.
@@ -146,6 +150,7 @@ impl Config {
                 },
                 deadline: check.duration("limits.deadline"),
             },
+            channels: check.channels(),
             hub: hub::Config {
                 retention: hub::Retention {
                     count: check.count("history.count"),

@@ -3,14 +3,14 @@
 use crate::{
     admission::Admission,
     certificate::Watched,
-    channel::{Channel, PubSub, router::Router},
+    channel::{Assigns, Channel, Connecting, PubSub, router::Router},
     clock,
     config::{Config, Console},
     drain::Drain,
     health::{self, Health},
     http::{self, Facts},
     metrics,
-    session::{Shared, connection::Node, registry::Registry},
+    session::{Shared, connection::Node, gate::Gate, registry::Registry},
     sockets::{Bound, Http},
     statistics::{self, Figures},
     tally::Tally,
@@ -18,7 +18,10 @@ use crate::{
 };
 use dunlin_certs::{Fingerprint, Live};
 use dunlin_hub::{Hub, Message};
-use dunlin_proto::{Pattern, Position, frame::channel::encode_event};
+use dunlin_proto::{
+    Pattern, Position,
+    frame::{Refusal, channel::encode_event},
+};
 use dunlin_transport::{self as transport, HttpConfig, Keys, Listener};
 use std::{
     net::SocketAddr,
@@ -73,6 +76,7 @@ pub enum Error {
 pub struct Builder {
     config: Config,
     router: Router,
+    gate: Gate,
 }
 
 impl Builder {
@@ -85,6 +89,33 @@ impl Builder {
         new: impl Fn() -> C + Send + Sync + 'static,
     ) -> Self {
         self.router.add(pattern, new);
+        self
+    }
+
+    /// Asks this about every client that connects, a known one that comes back included. It may refuse with a code, or set what
+    /// the client's channels find in [`Context::assigns`](crate::channel::Context::assigns): those that begin from then on.
+    ///
+    /// It has as long as a handshake may take (`limits.deadline`). If it takes longer or panics, the client is refused and may try
+    /// again.
+    ///
+    /// ```
+    /// # use dunlin_proto::{Code, frame::Refusal};
+    /// # use dunlin_server::{Config, Server, channel::{Assigns, Connecting}};
+    /// struct User(String);
+    ///
+    /// # let config = Config::check(&Default::default())?;
+    /// let builder = Server::builder(config).connect(|connecting: Connecting| async move {
+    ///     let token = connecting.token().ok_or(Refusal::new(Code::TOKEN_REQUIRED))?;
+    ///     Ok(Assigns::default().with(User(token.to_owned())))
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn connect<F>(mut self, ask: impl Fn(Connecting) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Assigns, Refusal>> + Send + 'static,
+    {
+        self.gate = Gate::new(ask);
         self
     }
 
@@ -120,18 +151,25 @@ impl Builder {
         self.run(certificate, move |http| http.beside(bind()?)).await
     }
 
+    /// What connections are served with.
+    pub(crate) fn node(self) -> (Config, Node) {
+        let Self { config, mut router, gate } = self;
+        for name in statistics::OWN {
+            router.add(name.parse().expect("a legal pattern"), || Figures);
+        }
+        let node = node(&config, router, gate);
+        (config, node)
+    }
+
     async fn run(
         self,
         certificate: Arc<Live>,
         bind: impl FnOnce(Http) -> Result<Bound, StartError> + Send + 'static,
     ) -> Result<Server, Error> {
-        let Self { config, mut router } = self;
-        for name in statistics::OWN {
-            router.add(name.parse().expect("a legal pattern"), || Figures);
-        }
+        let (config, node) = self.node();
+        let node = Arc::new(node);
         let health = Arc::<Health>::default();
         let http = http(&config, certificate.clone(), health.clone());
-        let node = Arc::new(node(&config, router));
         let admission = Admission::new(config.session.total, config.session.per_address);
         let work = Work { node: node.clone(), admission, health: health.clone() };
         let worker = Worker::start(0, work, move || bind(http)).await?;
@@ -156,7 +194,7 @@ impl Server {
     pub fn builder(config: Config) -> Builder {
         let mut router = Router::default();
         router.add("*".parse().expect("a legal pattern"), || PubSub);
-        Builder { config, router }
+        Builder { config, router, gate: Gate::default() }
     }
 
     /// The UDP address it serves.
@@ -228,7 +266,7 @@ fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
     Http { facts: Arc::new(facts), base, tcp: config.tcp, plain: config.http }
 }
 
-fn node(config: &Config, router: Router) -> Node {
+fn node(config: &Config, router: Router, gate: Gate) -> Node {
     let tally = Arc::<Tally>::default();
     // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
     let first_epoch = rand::random_range(1..1 << 52);
@@ -237,10 +275,12 @@ fn node(config: &Config, router: Router) -> Node {
             hub: Hub::new(config.hub, encode, first_epoch),
             router,
             bounds: config.session,
+            channels: config.channels,
             tally: tally.clone(),
             memberships: TaskTracker::new(),
         },
         registry: Registry::new(config.session, tally),
+        gate,
         drain: Drain::new(),
         idle_timeout: config.idle_timeout,
         console: config.console.clone(),

@@ -2,6 +2,8 @@
 
 mod carrier;
 pub(crate) mod connection;
+mod end;
+pub(crate) mod gate;
 mod generation;
 mod handshake;
 pub(crate) mod path;
@@ -11,7 +13,9 @@ mod tests;
 
 use crate::{
     channel::{
-        Context,
+        Assigns,
+        downlink::Downlink,
+        facts::Facts,
         membership::Attach,
         router::{Opening, Router},
     },
@@ -20,7 +24,7 @@ use crate::{
     tally::Tally,
 };
 pub(crate) use carrier::{Carrier, Seen};
-use dunlin_hub::Hub;
+use dunlin_hub::{Hub, Origin};
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
@@ -45,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
+    pub(crate) channels: config::Channels,
     pub(crate) tally: Arc<Tally>,
     /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
@@ -72,7 +77,17 @@ struct State {
     /// What it may see of the server's own figures.
     access: Access,
     path: Path,
-    channels: HashMap<Topic, mpsc::Sender<Box<Attach>>>,
+    /// What the application knows of the client.
+    assigns: Arc<Assigns>,
+    channels: HashMap<Topic, Seat>,
+    /// The application has ended it: nobody can resume it.
+    is_over: bool,
+}
+
+/// The ways to a membership.
+struct Seat {
+    mailbox: mpsc::Sender<Box<Attach>>,
+    downlink: Arc<Downlink>,
 }
 
 enum At {
@@ -104,28 +119,30 @@ impl Session {
             generation: Generation::first(),
             connected: Instant::now(),
             access,
+            assigns: Arc::default(),
             channels: HashMap::new(),
+            is_over: false,
         };
         let (agent, client) = (hello.agent.as_str().into(), hello.client);
         Self { name, ticket, agent, client, state: Mutex::new(state) }
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
-    pub(crate) async fn attach(&self, shared: &Shared, attach: Box<Attach>) {
+    pub(crate) async fn attach(self: &Arc<Self>, shared: &Shared, attach: Box<Attach>) {
         if let Some((attach, refusal)) = self.route(shared, attach) {
             attach.refuse(&shared.tally, refusal).await;
         }
     }
 
     /// Gives back what cannot be attached, and why.
-    fn route(&self, shared: &Shared, attach: Box<Attach>) -> Option<(Box<Attach>, Refusal)> {
+    fn route(self: &Arc<Self>, shared: &Shared, attach: Box<Attach>) -> Option<(Box<Attach>, Refusal)> {
         let mut state = self.state();
-        let State { channels, access, .. } = &mut *state;
+        let State { channels, access, assigns, .. } = &mut *state;
         if !attach.generation.is_present() {
             return Some((attach, Refusal::new(Code::SESSION_MOVED)));
         }
         let attach = match channels.get(&attach.join.topic) {
-            Some(mailbox) => match mailbox.try_send(attach) {
+            Some(seat) => match seat.mailbox.try_send(attach) {
                 Ok(()) => return None,
                 // That membership has ended; this is the first stream of a new one.
                 Err(TrySendError::Closed(attach)) => attach,
@@ -133,7 +150,7 @@ impl Session {
             },
             None => attach,
         };
-        channels.retain(|_, mailbox| !mailbox.is_closed());
+        channels.retain(|_, seat| !seat.mailbox.is_closed());
         if channels.len() >= shared.bounds.limits.channels as usize {
             return Some((attach, Refusal::new(Code::CHANNEL_LIMIT)));
         }
@@ -142,25 +159,30 @@ impl Session {
             return Some((attach, Refusal::new(Code::NO_CHANNEL)));
         };
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let context = Context {
+        let downlink = Arc::<Downlink>::default();
+        let facts = Facts {
             hub: shared.hub.clone(),
             topic: topic.clone(),
             session: self.name.clone(),
+            owner: Arc::downgrade(self),
             client: self.client,
             access: *access,
             tally: shared.tally.clone(),
+            assigns: assigns.clone(),
+            downlink: downlink.clone(),
+            origin: Origin(rand::random()),
+            limits: shared.bounds.limits,
+            bounds: shared.channels,
         };
-        let bounds = &shared.bounds;
-        let opening =
-            Opening { context, mailbox, linger: bounds.linger, limits: bounds.limits, first: attach };
+        let opening = Opening { facts, mailbox, linger: shared.bounds.linger, first: attach };
         shared.memberships.spawn(route(opening));
-        channels.insert(topic, sender);
+        channels.insert(topic, Seat { mailbox: sender, downlink });
         None
     }
 
     /// How many memberships there are.
     pub(crate) fn channels(&self) -> usize {
-        self.state().channels.values().filter(|mailbox| !mailbox.is_closed()).count()
+        self.state().channels.values().filter(|seat| !seat.mailbox.is_closed()).count()
     }
 
     /// Ends every membership.
@@ -180,6 +202,14 @@ impl Session {
         state.connected = Instant::now();
         state.access = access;
         state.generation.clone()
+    }
+
+    /// What the application knows of the client, for the channels that begin from now on.
+    fn assign(&self, on: &Generation, assigns: Arc<Assigns>) {
+        let mut state = self.state();
+        if on.is_present() {
+            state.assigns = assigns;
+        }
     }
 
     /// This connection is gone. `false` if the session has moved on since.

@@ -101,7 +101,8 @@ impl Reporter {
 
     async fn say(&self, name: &str, event: &str, figures: &impl serde::Serialize) {
         let payload = rmp_serde::to_vec_named(figures).expect("maps of numbers and text can be encoded");
-        let message = Message { id: None, event: event.into(), payload: payload.into(), key: None, origin: None };
+        let message =
+            Message { id: None, event: event.into(), payload: payload.into(), key: None, origin: None };
         if let Err(error) = self.node.shared.hub.publish(&topic(name), message, clock::now_ms()).await {
             tracing::warn!(%error, topic = name, "the server cannot publish its figures");
         }

@@ -1,5 +1,6 @@
 //! The way down: everything that a channel stream carries to the client.
 
+use super::downlink::Tap;
 use bytes::Bytes;
 use dunlin_hub::{Batch, Cursor, Limit};
 use dunlin_proto::{Code, frame::channel::FromServer};
@@ -20,7 +21,11 @@ pub(crate) struct Delivery {
     pub(crate) stream: SendStream,
     /// Where in the log the member reads; `None` if it wants no events.
     pub(crate) cursor: Option<Cursor>,
-    /// The channel's own frames. The stream ends when the sender is dropped and all is written.
+    /// The first frame.
+    pub(crate) joined: Bytes,
+    /// What is meant for this member alone.
+    pub(crate) tap: Tap,
+    /// The channel's answers. The stream ends when the sender is dropped and all is written.
     pub(crate) outbox: mpsc::Receiver<Bytes>,
     /// Whether the client has paused its topics.
     pub(crate) paused: watch::Receiver<bool>,
@@ -38,10 +43,12 @@ impl Delivery {
     }
 
     async fn deliver(&mut self) -> Result<(), WriteError> {
+        self.stream.write(self.joined.clone()).await?;
         loop {
             let quiet = *self.paused.borrow_and_update();
             tokio::select! {
                 biased;
+                mut frames = self.tap.next() => self.stream.write_chunks(&mut frames).await?,
                 frame = self.outbox.recv() => match frame {
                     Some(frame) => self.write_frames(frame).await?,
                     None => return Ok(()),

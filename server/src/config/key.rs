@@ -178,6 +178,20 @@ pub const KEYS: &[Key] = &[
         "A frame or a handshake that has begun must be complete within this time."
     ),
     ranged!(
+        "channels.timeout",
+        "10s",
+        10..=HOUR,
+        "a time from 10ms to 1h",
+        "A channel of which one callback takes longer than this is ended."
+    ),
+    ranged!(
+        "channels.mailbox",
+        "256",
+        1..=1_000_000,
+        "a whole number from 1 to 1000000",
+        "Most messages of the application that wait for one channel, and most timers of it; a channel that is sent more is ended."
+    ),
+    ranged!(
         "history.count",
         "1000",
         0..=10_000_000,

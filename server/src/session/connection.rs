@@ -2,6 +2,7 @@
 
 use super::{
     Carrier, Generation, Session, Shared,
+    gate::{Connecting, Gate},
     handshake::{self, Greeted},
     registry::{Opened, Registry},
 };
@@ -44,6 +45,8 @@ const SPARE_STREAMS: u32 = 16;
 pub(crate) struct Node {
     pub(crate) shared: Shared,
     pub(crate) registry: Registry,
+    /// The application's word about who may connect.
+    pub(crate) gate: Gate,
     pub(crate) drain: Drain,
     pub(crate) idle_timeout: std::time::Duration,
     /// Who may see what the server tells about itself.
@@ -66,8 +69,17 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
     // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
     let place = Place::from(&connection);
     let access = Access::of(&node.console, place, greeted.hello.token.as_deref());
+    let connecting = Connecting::new(&greeted.hello, connection.remote_address());
+    let assigns = match node.gate.ask(connecting, node.shared.bounds.deadline).await {
+        Ok(assigns) => assigns,
+        Err(refusal) => {
+            handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
+            return;
+        }
+    };
     let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access);
     let Opened { session, generation, resumed } = &opened;
+    session.assign(generation, assigns);
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
         agent = greeted.hello.agent, resumed, "session opened"

@@ -79,7 +79,7 @@ async fn read(frames: &mut Frames) -> Result<(Hello, u32), Option<Refusal>> {
 }
 
 /// Says no on the control stream, gives the words a moment to arrive, and closes the connection.
-async fn refuse(tally: &Tally, connection: &Connection, mut send: SendStream, refusal: Refusal) {
+pub(crate) async fn refuse(tally: &Tally, connection: &Connection, mut send: SendStream, refusal: Refusal) {
     let frame = FromServer::Refused(refusal.clone()).encode();
     farewell(&mut send, frame).await;
     close(tally, connection, &refusal);

@@ -73,8 +73,9 @@ impl World {
         let tally = Arc::<Tally>::default();
         let memberships = TaskTracker::new();
         let registry = Registry::new(bounds, tally.clone());
+        let channels = config::Channels { timeout: Duration::from_secs(10), mailbox: 256 };
         let admission = Admission::new(bounds.total, bounds.per_address);
-        Self { shared: Shared { hub, router, bounds, tally, memberships }, registry, admission }
+        Self { shared: Shared { hub, router, bounds, channels, tally, memberships }, registry, admission }
     }
 
     /// A connection whose client says hello; with the ticket of another line, it resumes.
@@ -159,6 +160,8 @@ async fn a_join_read_on_a_connection_that_was_left_begins_no_membership() {
 struct Tell(mpsc::UnboundedSender<&'static str>);
 
 impl Channel for Tell {
+    type Info = std::convert::Infallible;
+
     async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
         self.0.send("joined").unwrap();
         Ok(Bytes::new())

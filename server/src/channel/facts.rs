@@ -1,0 +1,28 @@
+//! What a membership is about, whatever its channel.
+
+use super::{assigns::Assigns, downlink::Downlink};
+use crate::{config, guard::Access, session::Session, tally::Tally};
+use dunlin_hub::{Hub, Origin};
+use dunlin_proto::{Limits, Topic, frame::control::ClientId};
+use std::sync::{Arc, Weak};
+
+/// One membership's place in the server.
+pub(crate) struct Facts {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) topic: Topic,
+    /// Public name of the session.
+    pub(crate) session: Arc<str>,
+    /// The session, which owns the membership.
+    pub(crate) owner: Weak<Session>,
+    pub(crate) client: ClientId,
+    pub(crate) access: Access,
+    pub(crate) tally: Arc<Tally>,
+    /// What the application knew of the client when it connected.
+    pub(crate) assigns: Arc<Assigns>,
+    /// The way to this member alone.
+    pub(crate) downlink: Arc<Downlink>,
+    /// Names this member among all readers of the topic.
+    pub(crate) origin: Origin,
+    pub(crate) limits: Limits,
+    pub(crate) bounds: config::Channels,
+}
