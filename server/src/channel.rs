@@ -43,6 +43,8 @@
 //!     }
 //! }
 //! ```
+//!
+//! [`crate::testing`] tests channels in memory.
 
 pub(crate) mod applied;
 mod assigns;

@@ -278,6 +278,7 @@ fn node(config: &Config, router: Router, gate: Gate) -> Node {
             channels: config.channels,
             tally: tally.clone(),
             memberships: TaskTracker::new(),
+            witness: None,
         },
         registry: Registry::new(config.session, tally),
         gate,

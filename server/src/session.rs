@@ -22,6 +22,7 @@ use crate::{
     config,
     guard::Access,
     tally::Tally,
+    testing::Ended,
 };
 pub(crate) use carrier::{Carrier, Seen};
 use dunlin_hub::{Hub, Origin};
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) tally: Arc<Tally>,
     /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
+    /// A test that wants to know how memberships end.
+    pub(crate) witness: Option<mpsc::Sender<Ended>>,
 }
 
 /// A client's identity over several connections, and its memberships.
@@ -173,6 +176,7 @@ impl Session {
             origin: Origin(rand::random()),
             limits: shared.bounds.limits,
             bounds: shared.channels,
+            witness: shared.witness.clone(),
         };
         let opening = Opening { facts, mailbox, linger: shared.bounds.linger, first: attach };
         shared.memberships.spawn(route(opening));

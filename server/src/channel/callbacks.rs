@@ -5,6 +5,7 @@ use super::{
     mailbox::Full,
     subscription::{self, Subscription},
 };
+use crate::testing::Ended;
 use bytes::Bytes;
 use dunlin_proto::{Code, Topic, frame::Refusal};
 use futures_util::FutureExt;
@@ -85,6 +86,11 @@ impl<C: Channel> Callbacks<C> {
         let last = tokio::time::timeout(context.facts.bounds.timeout, channel.terminate(&context, why));
         if let Ok(Err(_)) = contain(topic, session, last).await {
             let _ = Overrun::Slow.refusal(&context);
+        }
+        if let Some(witness) = &context.facts.witness {
+            let ended = Ended { topic: topic.clone(), session: (**session).into(), why };
+            // A test that does not ask misses nothing.
+            let _ = witness.try_send(ended);
         }
     }
 

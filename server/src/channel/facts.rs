@@ -1,10 +1,11 @@
 //! What a membership is about, whatever its channel.
 
 use super::{assigns::Assigns, downlink::Downlink};
-use crate::{config, guard::Access, session::Session, tally::Tally};
+use crate::{config, guard::Access, session::Session, tally::Tally, testing::Ended};
 use dunlin_hub::{Hub, Origin};
 use dunlin_proto::{Limits, Topic, frame::control::ClientId};
 use std::sync::{Arc, Weak};
+use tokio::sync::mpsc;
 
 /// One membership's place in the server.
 pub(crate) struct Facts {
@@ -25,4 +26,6 @@ pub(crate) struct Facts {
     pub(crate) origin: Origin,
     pub(crate) limits: Limits,
     pub(crate) bounds: config::Channels,
+    /// Who wants to know how it ends.
+    pub(crate) witness: Option<mpsc::Sender<Ended>>,
 }

@@ -75,7 +75,11 @@ impl World {
         let registry = Registry::new(bounds, tally.clone());
         let channels = config::Channels { timeout: Duration::from_secs(10), mailbox: 256 };
         let admission = Admission::new(bounds.total, bounds.per_address);
-        Self { shared: Shared { hub, router, bounds, channels, tally, memberships }, registry, admission }
+        Self {
+            shared: Shared { hub, router, bounds, channels, tally, memberships, witness: None },
+            registry,
+            admission,
+        }
     }
 
     /// A connection whose client says hello; with the ticket of another line, it resumes.
