@@ -6,6 +6,7 @@ use dunlin_proto::{
     frame::{
         Refusal,
         channel::{FromClient, FromServer, Join},
+        presence::Ask,
     },
 };
 use dunlin_transport::{ReadError, WriteError};
@@ -126,6 +127,7 @@ fn join(member: &Member) -> Bytes {
         delivery: options.delivery,
         priority: options.priority,
         params: options.params.clone(),
+        presence: Ask::None,
     };
     FromClient::Join(join).encode()
 }
@@ -151,6 +153,9 @@ fn take(member: &mut Member, generation: u64, frame: &Bytes, joined: &mut bool) 
         FromServer::Gap { from, to } => member.progress.gap(from, to).map_err(Loss::broken)?,
         FromServer::Restarted(position) => member.progress.restarted(position),
         FromServer::Direct { event, payload } => crate::Message::Direct { event, payload },
+        FromServer::PresenceState(_) | FromServer::PresenceDiff(_) => {
+            return Err(Loss::broken("presence that was not asked for"));
+        }
     };
     member.inbox.offer(message);
     Ok(())

@@ -6,6 +6,7 @@
 mod channels;
 mod console;
 mod key;
+mod presence;
 mod source;
 
 use bytesize::ByteSize;
@@ -15,6 +16,7 @@ use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
 use dunlin_transport::{Congestion, Origins};
 pub use key::{KEYS, Key};
+pub use presence::{Mode, Presence};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub session: Session,
     /// How channels are bounded.
     pub channels: Channels,
+    /// Who may know who is in a topic.
+    pub presence: Presence,
     /// How topic logs are bounded.
     pub hub: hub::Config,
     /// A connection on which nothing arrives for this long is closed.
@@ -151,6 +155,7 @@ impl Config {
                 deadline: check.duration("limits.deadline"),
             },
             channels: check.channels(),
+            presence: check.presence(),
             hub: hub::Config {
                 retention: hub::Retention {
                     count: check.count("history.count"),

@@ -3,7 +3,11 @@
 use crate::{
     admission::Admission,
     certificate::Watched,
-    channel::{Assigns, Channel, Connecting, PubSub, router::Router},
+    channel::{
+        Assigns, Channel, Connecting, PubSub,
+        presence::{self, ENCODE},
+        router::Router,
+    },
     clock,
     config::{Config, Console},
     drain::Drain,
@@ -17,7 +21,7 @@ use crate::{
     worker::{StartError, Work, Worker},
 };
 use dunlin_certs::{Fingerprint, Live};
-use dunlin_hub::{Hub, Message};
+use dunlin_hub::{Hub, Message, Presence};
 use dunlin_proto::{
     Pattern, Position,
     frame::{Refusal, channel::encode_event},
@@ -39,6 +43,7 @@ pub struct Server {
     drain: Duration,
     _housekeeping: AbortOnDropHandle<()>,
     _statistics: AbortOnDropHandle<()>,
+    _presence: AbortOnDropHandle<()>,
 }
 
 /// Connections beyond those that are admitted: they are told so, with a code.
@@ -175,6 +180,7 @@ impl Builder {
         let worker = Worker::start(0, work, move || bind(http)).await?;
         let watched = Watched::new(certificate.clone(), worker.addresses.listen.port());
         let housekeeping = tokio::spawn(keep_house(node.clone(), watched));
+        let presence = tokio::spawn(presence::tell(node.shared.presence.clone()));
         let statistics = tokio::spawn(statistics::publish(node.clone()));
         Ok(Server {
             node,
@@ -184,6 +190,7 @@ impl Builder {
             drain: config.drain,
             _housekeeping: AbortOnDropHandle::new(housekeeping),
             _statistics: AbortOnDropHandle::new(statistics),
+            _presence: AbortOnDropHandle::new(presence),
         })
     }
 }
@@ -276,6 +283,8 @@ fn node(config: &Config, router: Router, gate: Gate) -> Node {
             router,
             bounds: config.session,
             channels: config.channels,
+            presence: Presence::new(config.presence.bounds, ENCODE),
+            shows: config.presence,
             tally: tally.clone(),
             memberships: TaskTracker::new(),
             witness: None,
@@ -303,6 +312,7 @@ async fn keep_house(node: Arc<Node>, mut certificate: Watched) {
         node.shared.hub.sweep(clock::now_ms());
         node.registry.sweep(Instant::now());
         metrics::hub(&node.shared.hub.usage());
+        metrics::presence(&node.shared.presence.usage());
         certificate.look();
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     testing::Ended,
 };
 pub(crate) use carrier::{Carrier, Seen};
-use dunlin_hub::{Hub, Origin};
+use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
@@ -51,11 +51,23 @@ pub(crate) struct Shared {
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
     pub(crate) channels: config::Channels,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) shows: config::Presence,
     pub(crate) tally: Arc<Tally>,
     /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
     /// A test that wants to know how memberships end.
     pub(crate) witness: Option<mpsc::Sender<Ended>>,
+}
+
+impl Shared {
+    /// Wakes those who read topics, and who watch who is in them; never returns. Each worker runs one.
+    pub(crate) fn wake(&self) -> impl Future<Output = ()> + use<> {
+        let (hub, presence) = (self.hub.clone(), self.presence.clone());
+        async move {
+            tokio::join!(hub.drive(), presence.drive());
+        }
+    }
 }
 
 /// A client's identity over several connections, and its memberships.
@@ -102,7 +114,7 @@ enum At {
 
 /// What there is to be seen of a session's client.
 #[derive(Debug, Clone)]
-pub(crate) struct Presence {
+pub(crate) struct Whereabouts {
     /// The connection, or the last one.
     pub(crate) seen: Seen,
     pub(crate) connected: Instant,
@@ -175,6 +187,9 @@ impl Session {
             downlink: downlink.clone(),
             origin: Origin(rand::random()),
             limits: shared.bounds.limits,
+            presence: shared.presence.clone(),
+            shows: shared.shows,
+            ask: attach.join.presence,
             bounds: shared.channels,
             witness: shared.witness.clone(),
         };
@@ -267,13 +282,13 @@ impl Session {
         self.state().connected
     }
 
-    pub(crate) fn presence(&self) -> Presence {
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
         let state = self.state();
         let (seen, is_parked) = match &state.at {
             At::Here(carrier) => (carrier.seen(), false),
             At::Away { last, .. } => (*last, true),
         };
-        Presence {
+        Whereabouts {
             seen,
             connected: state.connected,
             resumed: state.generation.number(),

@@ -165,20 +165,20 @@ impl Reporter {
 }
 
 fn row(session: &Session, now: Instant) -> SessionRow {
-    let presence = session.presence();
+    let whereabouts = session.whereabouts();
     SessionRow {
         session: session.name.to_string(),
-        transport: presence.seen.transport.to_string(),
-        address: presence.seen.address.to_string(),
+        transport: whereabouts.seen.transport.to_string(),
+        address: whereabouts.seen.address.to_string(),
         agent: session.agent.to_string(),
-        rtt_ms: presence.seen.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+        rtt_ms: whereabouts.seen.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
         channels: session.channels(),
-        connected_ms: millis(now.saturating_duration_since(presence.connected)),
-        resumed: presence.resumed,
-        parked: presence.is_parked,
+        connected_ms: millis(now.saturating_duration_since(whereabouts.connected)),
+        resumed: whereabouts.resumed,
+        parked: whereabouts.is_parked,
         paths: PathHistory {
-            changes: presence.path.changes(),
-            last: presence.path.last().map(|change| path_change(change, now)).collect(),
+            changes: whereabouts.path.changes(),
+            last: whereabouts.path.last().map(|change| path_change(change, now)).collect(),
         },
     }
 }

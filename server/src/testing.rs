@@ -56,7 +56,7 @@ mod member;
 use crate::{
     Builder,
     admission::Admission,
-    channel::End,
+    channel::{End, presence},
     session::connection::{self, Node},
 };
 pub use client::Client;
@@ -109,13 +109,14 @@ impl World {
         let (witness, ends) = mpsc::channel(MOST_ENDS);
         let (config, mut node) = builder.node();
         node.shared.witness = Some(witness);
-        let hub = node.shared.hub.clone();
         let inner = Inner {
             node: Arc::new(node),
             admission: Admission::new(config.session.total, config.session.per_address),
             tasks: Mutex::default(),
         };
-        inner.spawn(async move { hub.drive().await });
+        let shared = &inner.node.shared;
+        inner.spawn(shared.wake());
+        inner.spawn(presence::tell(shared.presence.clone()));
         Self { inner: Arc::new(inner), ends }
     }
 

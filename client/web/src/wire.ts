@@ -25,6 +25,8 @@ export enum Kind {
   RESTARTED = 22,
   DIRECT = 23,
   CLOSED = 24,
+  PRESENCE_STATE = 25,
+  PRESENCE_DIFF = 26,
 }
 
 /** Bounds on what may cross the wire, in bytes where nothing else is said. */

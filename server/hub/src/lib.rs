@@ -42,6 +42,7 @@ mod feed;
 mod hub;
 mod log;
 mod message;
+pub mod presence;
 #[cfg(test)]
 mod properties;
 mod topic;
@@ -53,6 +54,7 @@ pub use cursor::{Batch, Cursor, Hold, Limit, Order, Outcome, Start};
 pub use feed::Feed;
 pub use hub::{Encode, Hub, PublishError, SubscribeError};
 pub use message::{IllegalId, MAX_ID_LEN, Message, MessageId, Origin, Published};
+pub use presence::Presence;
 pub use usage::{TopicUsage, Usage};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

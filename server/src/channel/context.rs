@@ -2,19 +2,24 @@
 
 use super::{
     assigns::Assigns,
-    error::{BroadcastError, PushError, SubscribeError},
+    error::{BroadcastError, PushError, SubscribeError, TrackError},
     facts::Facts,
     mailbox::{Handle, Mailbox},
     outgoing::Outgoing,
+    presence,
     session::{Session, direct},
     subscription::{News, Subscription},
     timers::{Timer, Timers, TooManyTimers},
 };
 use crate::clock;
 use bytes::Bytes;
-use dunlin_hub::{Order, Origin, Published, Start};
-use dunlin_proto::Topic;
+use dunlin_hub::{
+    Order, Origin, Published, Start,
+    presence::{Entry, Occupancy, Tracked, Wish},
+};
+use dunlin_proto::{Topic, frame::presence::Ask};
 use std::{
+    collections::HashMap,
     convert::Infallible,
     mem,
     sync::{Arc, Mutex, MutexGuard},
@@ -38,7 +43,13 @@ struct Agenda<I> {
     ended: Vec<Topic>,
     /// How many subscriptions there are.
     subscriptions: usize,
+    /// What this channel shows of its member, by key.
+    tracked: HashMap<Box<str>, Tracked>,
+    is_away: bool,
 }
+
+/// Most entries that one channel shows.
+const MOST_TRACKED: usize = 16;
 
 /// Most subscriptions of one channel to other topics: each costs a look whenever the channel wakes up.
 const MOST_SUBSCRIPTIONS: usize = 32;
@@ -46,8 +57,14 @@ const MOST_SUBSCRIPTIONS: usize = 32;
 impl<I: Send + 'static> Context<I> {
     pub(crate) fn new(facts: Facts) -> Self {
         let most = facts.bounds.mailbox;
-        let agenda =
-            Agenda { timers: Timers::new(most), begun: Vec::new(), ended: Vec::new(), subscriptions: 0 };
+        let agenda = Agenda {
+            timers: Timers::new(most),
+            begun: Vec::new(),
+            ended: Vec::new(),
+            subscriptions: 0,
+            tracked: HashMap::new(),
+            is_away: false,
+        };
         Self { facts, mailbox: Mailbox::new(most), agenda: Mutex::new(agenda) }
     }
 
@@ -141,6 +158,73 @@ impl<I: Send + 'static> Context<I> {
         let mut agenda = self.agenda();
         agenda.begun.retain(|begun| begun.topic() != topic);
         agenda.ended.push(topic.clone());
+    }
+
+    /// What this member asked to be told of who is in the topic, as far as the configuration allows it.
+    #[must_use]
+    pub fn presence_asked(&self) -> Ask {
+        match presence::grant(self.facts.ask, self.facts.shows.mode) {
+            None => Ask::None,
+            Some(Wish::List) => Ask::Full,
+            Some(Wish::Counts) => Ask::Counts,
+        }
+    }
+
+    /// Shows this member to those who watch who is in the topic, under the key of its user and with some data, MessagePack by
+    /// convention; in place of what this channel has shown under the key before.
+    ///
+    /// The entry stays as long as the membership, also while the client has no connection: it may then be shown as away
+    /// (`presence.away` of the configuration).
+    ///
+    /// # Errors
+    /// It is beyond a bound.
+    pub fn track(&self, key: &str, data: impl Into<Bytes>) -> Result<(), TrackError> {
+        let mut agenda = self.agenda();
+        if let Some(tracked) = agenda.tracked.get(key) {
+            return Ok(tracked.update(data.into())?);
+        }
+        if agenda.tracked.len() >= MOST_TRACKED {
+            return Err(TrackError::TooMany(MOST_TRACKED));
+        }
+        let tracked = self.facts.presence.track(&self.facts.topic, key, data.into())?;
+        if agenda.is_away {
+            tracked.set_away(true);
+        }
+        agenda.tracked.insert(key.into(), tracked);
+        Ok(())
+    }
+
+    /// Changes the data of what this channel shows under a key.
+    ///
+    /// # Errors
+    /// There is nothing, or it is beyond a bound.
+    pub fn update(&self, key: &str, data: impl Into<Bytes>) -> Result<(), TrackError> {
+        let agenda = self.agenda();
+        Ok(agenda.tracked.get(key).ok_or(TrackError::NotTracked)?.update(data.into())?)
+    }
+
+    /// Shows no more what this channel has shown under a key. False if that was nothing.
+    pub fn untrack(&self, key: &str) -> bool {
+        self.agenda().tracked.remove(key).is_some()
+    }
+
+    /// Who is in the topic, as those who watch it were told last: in a large topic, many. A copy.
+    #[must_use]
+    pub fn presence(&self) -> Vec<Entry> {
+        self.facts.presence.list(&self.facts.topic)
+    }
+
+    /// How many are in the topic, as those who watch it were told last.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        self.facts.presence.occupancy(&self.facts.topic)
+    }
+
+    /// Whether the client counts as away.
+    pub(crate) fn set_away(&self, away: bool) {
+        let mut agenda = self.agenda();
+        agenda.is_away = away;
+        agenda.tracked.values().for_each(|tracked| tracked.set_away(away));
     }
 
     async fn publish(&self, event: Outgoing, origin: Option<Origin>) -> Result<Published, BroadcastError> {

@@ -2,7 +2,7 @@
 
 use super::downlink::Tap;
 use bytes::Bytes;
-use dunlin_hub::{Batch, Cursor, Limit};
+use dunlin_hub::{Batch, Cursor, Limit, presence::Watcher};
 use dunlin_proto::{Code, frame::channel::FromServer};
 use dunlin_transport::{ConnectionError, SendStream, WriteError};
 use metrics::counter;
@@ -27,6 +27,8 @@ pub(crate) struct Delivery {
     pub(crate) tap: Tap,
     /// The channel's answers. The stream ends when the sender is dropped and all is written.
     pub(crate) outbox: mpsc::Receiver<Bytes>,
+    /// What the member is told of who is in the topic; `None` if it does not want to know.
+    pub(crate) watcher: Option<Watcher>,
     /// Whether the client has paused its topics.
     pub(crate) paused: watch::Receiver<bool>,
 }
@@ -58,6 +60,7 @@ impl Delivery {
                     return Err(ConnectionError::LocallyClosed.into());
                 },
                 () = ready(&mut self.cursor), if !quiet => self.write_events().await?,
+                () = news(&mut self.watcher), if !quiet => self.write_presence().await?,
                 // A client that stops the stream has left, also if nothing is ever written to it.
                 stopped = self.stream.stopped() => return Err(match stopped? {
                     Some(code) => WriteError::Stopped(code),
@@ -72,6 +75,11 @@ impl Delivery {
         while let Ok(frame) = self.outbox.try_recv() {
             frames.push(frame);
         }
+        self.stream.write_chunks(&mut frames).await
+    }
+
+    async fn write_presence(&mut self) -> Result<(), WriteError> {
+        let mut frames = self.watcher.as_mut().map(Watcher::read).unwrap_or_default();
         self.stream.write_chunks(&mut frames).await
     }
 
@@ -96,6 +104,13 @@ impl Delivery {
 async fn ready(cursor: &mut Option<Cursor>) {
     match cursor {
         Some(cursor) => cursor.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn news(watcher: &mut Option<Watcher>) {
+    match watcher {
+        Some(watcher) => watcher.ready().await,
         None => std::future::pending().await,
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong for a channel, and how its client is told: each error can be returned from a callback with `?`.
 
 use super::timers::TooManyTimers;
-use dunlin_hub::broker::Unavailable;
+use dunlin_hub::{broker::Unavailable, presence};
 use dunlin_proto::{Code, frame::Refusal, limits};
 
 /// Why nothing was published.
@@ -63,6 +63,20 @@ pub enum SubscribeError {
     /// The broker did not attach the topic.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// Why an entry is not shown, or not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TrackError {
+    /// It is beyond a bound.
+    #[error(transparent)]
+    Bound(#[from] presence::TrackError),
+    /// One channel shows at most so many entries.
+    #[error("a channel has at most {0} entries")]
+    TooMany(usize),
+    /// This channel shows no entry under that key.
+    #[error("nothing is tracked under this key")]
+    NotTracked,
 }
 
 impl From<dunlin_hub::PublishError> for BroadcastError {

@@ -2,8 +2,11 @@
 
 use super::{assigns::Assigns, downlink::Downlink};
 use crate::{config, guard::Access, session::Session, tally::Tally, testing::Ended};
-use dunlin_hub::{Hub, Origin};
-use dunlin_proto::{Limits, Topic, frame::control::ClientId};
+use dunlin_hub::{Hub, Origin, Presence};
+use dunlin_proto::{
+    Limits, Topic,
+    frame::{control::ClientId, presence::Ask},
+};
 use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 
@@ -25,6 +28,10 @@ pub(crate) struct Facts {
     /// Names this member among all readers of the topic.
     pub(crate) origin: Origin,
     pub(crate) limits: Limits,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) shows: config::Presence,
+    /// What the member asked for when it joined first.
+    pub(crate) ask: Ask,
     pub(crate) bounds: config::Channels,
     /// Who wants to know how it ends.
     pub(crate) witness: Option<mpsc::Sender<Ended>>,

@@ -6,7 +6,9 @@ use super::{
     callbacks::{Callbacks, Overrun, contain},
     delivery::{Delivery, OUTBOX},
     facts::Facts,
+    presence::grant,
     router::Opening,
+    standing::Standing,
 };
 use crate::{
     clock,
@@ -15,12 +17,13 @@ use crate::{
     tally::Tally,
 };
 use bytes::Bytes;
-use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError};
+use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError, presence::Watcher};
 use dunlin_proto::{
     Code, Limits, Position,
     frame::{
         Refusal,
         channel::{Delivery as Mode, FromClient, FromServer, Join, Joined, Start},
+        presence::Ask,
     },
 };
 use dunlin_transport::{ReadError, SendStream, WriteError};
@@ -71,7 +74,8 @@ pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Ope
     let params = first.join.params.clone();
     match Callbacks::join(new, Context::new(facts), params).await {
         Ok((callbacks, reply)) => {
-            Membership { callbacks, mailbox, linger, held: None }.run(first, reply).await;
+            let standing = Standing::new(callbacks.context.facts.shows.away);
+            Membership { callbacks, mailbox, linger, standing, held: None }.run(first, reply).await;
         }
         Err((context, refusal)) => {
             let tally = &context.facts.tally;
@@ -96,6 +100,8 @@ struct Membership<C: Channel> {
     mailbox: mpsc::Receiver<Box<Attach>>,
     /// How long it waits for its member to come back.
     linger: Duration,
+    /// Whether the member counts as away.
+    standing: Standing,
     /// Keeps the topic in being while the member is away, or wants no events: its position stays good.
     held: Option<Hold>,
 }
@@ -104,6 +110,8 @@ struct Membership<C: Channel> {
 struct Attached {
     frames: Frames,
     generation: Generation,
+    /// Whether the client has paused its topics.
+    paused: watch::Receiver<bool>,
     outbox: mpsc::Sender<Bytes>,
     delivery: AbortOnDropHandle<Result<(), WriteError>>,
     limits: Limits,
@@ -178,7 +186,12 @@ impl<C: Channel> Membership<C> {
                     Some(stream) => {
                         is_member = true;
                         let stream = attached.insert(stream);
-                        let serve = stream.serve(&mut self.callbacks, &mut self.mailbox, &mut applied);
+                        let serve = stream.serve(
+                            &mut self.callbacks,
+                            &mut self.mailbox,
+                            &mut self.standing,
+                            &mut applied,
+                        );
                         let next = Box::pin(serve).await;
                         match &next {
                             Next::Attach(_) => replace(attached, Some(Refusal::new(Code::REPLACED))),
@@ -243,16 +256,24 @@ impl<C: Channel> Membership<C> {
             tap: self.facts().downlink.tap(attach.generation.clone()),
             cursor: wants_events.then_some(cursor),
             outbox: frames,
-            paused: attach.paused,
+            watcher: self.watch(attach.join.presence),
+            paused: attach.paused.clone(),
         };
         Some(Attached {
             frames: attach.frames,
             generation: attach.generation,
+            paused: attach.paused,
             outbox,
             delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
             limits: self.facts().limits,
             handling: None,
         })
+    }
+
+    /// What the member of this stream is told of who is in the topic.
+    fn watch(&self, ask: Ask) -> Option<Watcher> {
+        let Facts { presence, topic, shows, .. } = self.facts();
+        Some(presence.watch(topic, grant(ask, shows.mode)?))
     }
 
     async fn subscribe(&mut self, join: &Join) -> Result<Cursor, SubscribeError> {
@@ -268,7 +289,9 @@ impl<C: Channel> Membership<C> {
 
     /// Waits for the member to come back; the channel goes on meanwhile.
     async fn wait(&mut self) -> Next {
-        let expiry = Instant::now() + self.linger;
+        let now = Instant::now();
+        let expiry = now + self.linger;
+        self.standing.is_missing(now);
         loop {
             let woken = tokio::select! {
                 attach = self.mailbox.recv() => return match attach {
@@ -276,6 +299,10 @@ impl<C: Channel> Membership<C> {
                     None => Next::Over(End::SessionEnded, None),
                 },
                 woken = self.callbacks.next() => woken,
+                () = self.standing.away() => {
+                    self.callbacks.context.set_away(true);
+                    continue;
+                }
                 () = tokio::time::sleep_until(expiry) => return Next::Over(End::Expired, None),
             };
             if let Some(over) = Box::pin(inform(&mut self.callbacks, woken)).await {
@@ -312,11 +339,17 @@ impl Attached {
         &mut self,
         callbacks: &mut Callbacks<C>,
         mailbox: &mut mpsc::Receiver<Box<Attach>>,
+        standing: &mut Standing,
         applied: &mut Applied,
     ) -> Next {
         // A reply for which the outbox has no room: nothing is read before there is some.
         let mut unsent = None;
         loop {
+            if *self.paused.borrow_and_update() {
+                standing.is_missing(Instant::now());
+            } else if standing.is_back() {
+                callbacks.context.set_away(false);
+            }
             let frame = tokio::select! {
                 attach = mailbox.recv() => return Next::moved(attach),
                 ended = &mut self.delivery => return match ended {
@@ -328,6 +361,12 @@ impl Attached {
                     if let (Ok(room), Some(reply)) = (room, unsent.take()) {
                         room.send(reply);
                     }
+                    continue;
+                }
+                // Without its sender the connection is gone, which others notice.
+                Ok(()) = self.paused.changed() => continue,
+                () = standing.away() => {
+                    callbacks.context.set_away(true);
                     continue;
                 }
                 woken = callbacks.next() => match inform(callbacks, woken).await {

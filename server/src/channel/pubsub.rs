@@ -1,6 +1,6 @@
-//! The built-in channel: every push is published to all members.
+//! The built-in channel: every push is published to all members; who asks for presence is shown as well.
 
-use super::{Channel, Context, Push};
+use super::{Ask, Channel, Context, Push};
 use bytes::Bytes;
 use dunlin_proto::{Position, frame::Refusal};
 use rmp::encode;
@@ -12,7 +12,10 @@ pub(crate) struct PubSub;
 impl Channel for PubSub {
     type Info = Infallible;
 
-    async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
+    async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
+        if context.presence_asked() != Ask::None {
+            context.track(context.session().name(), params.unwrap_or_default())?;
+        }
         Ok(Bytes::new())
     }
 

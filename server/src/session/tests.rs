@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     admission::Admission,
-    channel::{Channel, Context, End, PubSub, membership::Attach, router::Router},
+    channel::{Channel, Context, End, PubSub, membership::Attach, presence::ENCODE, router::Router},
     config,
     frames::{Frames, Room},
     guard::Access,
@@ -74,9 +74,22 @@ impl World {
         let memberships = TaskTracker::new();
         let registry = Registry::new(bounds, tally.clone());
         let channels = config::Channels { timeout: Duration::from_secs(10), mailbox: 256 };
+        let bounds_of_presence = dunlin_hub::presence::Config::default();
+        let presence = dunlin_hub::Presence::new(bounds_of_presence, ENCODE);
+        let shows = config::Presence { mode: config::Mode::Off, away: None, bounds: bounds_of_presence };
         let admission = Admission::new(bounds.total, bounds.per_address);
         Self {
-            shared: Shared { hub, router, bounds, channels, tally, memberships, witness: None },
+            shared: Shared {
+                hub,
+                router,
+                bounds,
+                channels,
+                presence,
+                shows,
+                tally,
+                memberships,
+                witness: None,
+            },
             registry,
             admission,
         }
@@ -216,6 +229,6 @@ async fn a_connection_that_was_left_changes_nothing_about_the_session() {
     world.registry.park(session, &old.opened.generation, now);
     world.registry.close(session, &old.opened.generation, now);
     assert_eq!(session.state().access, Access::TokenRequired);
-    assert!(!session.presence().is_parked);
+    assert!(!session.whereabouts().is_parked);
     assert!(world.connect(Some(&new), Access::Off).opened.resumed, "the session is still there");
 }

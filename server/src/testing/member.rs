@@ -7,6 +7,7 @@ use dunlin_proto::{
     frame::{
         Refusal,
         channel::{Event, FromClient, FromServer, Join, Joined, Push},
+        presence::{Diff, State},
     },
 };
 use dunlin_transport::{Connection, RecvStream, SendStream};
@@ -43,6 +44,10 @@ pub enum Got {
     },
     /// The topic's log started over.
     Restarted(Position),
+    /// Who is in the topic, or a part of it.
+    PresenceState(State),
+    /// Who has come, changed or gone.
+    PresenceDiff(Diff),
     /// The server has ended the membership.
     Closed(Refusal),
     /// The stream has ended, as it does after leaving.
@@ -150,6 +155,8 @@ impl From<Option<FromServer>> for Got {
             Some(FromServer::Direct { event, payload }) => Self::Direct { event, payload },
             Some(FromServer::Gap { from, to }) => Self::Gap { from, to },
             Some(FromServer::Restarted(position)) => Self::Restarted(position),
+            Some(FromServer::PresenceState(state)) => Self::PresenceState(state),
+            Some(FromServer::PresenceDiff(diff)) => Self::PresenceDiff(diff),
             Some(FromServer::Closed(refusal)) => Self::Closed(refusal),
             Some(other) => panic!("{other:?} in a channel that was joined"),
             None => Self::End,
