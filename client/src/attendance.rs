@@ -6,6 +6,7 @@ use dunlin_proto::{
     frame::{
         Refusal,
         channel::{FromClient, FromServer, Join},
+        presence::Ask,
     },
 };
 use dunlin_transport::{ReadError, WriteError};
@@ -126,6 +127,7 @@ fn join(member: &Member) -> Bytes {
         delivery: options.delivery,
         priority: options.priority,
         params: options.params.clone(),
+        presence: options.presence,
     };
     FromClient::Join(join).encode()
 }
@@ -151,6 +153,19 @@ fn take(member: &mut Member, generation: u64, frame: &Bytes, joined: &mut bool) 
         FromServer::Gap { from, to } => member.progress.gap(from, to).map_err(Loss::broken)?,
         FromServer::Restarted(position) => member.progress.restarted(position),
         FromServer::Direct { event, payload } => crate::Message::Direct { event, payload },
+        FromServer::PresenceState(_) | FromServer::PresenceDiff(_)
+            if member.options.presence == Ask::None =>
+        {
+            return Err(Loss::broken("presence that was not asked for"));
+        }
+        FromServer::PresenceState(state) => match member.presence.state(state).map_err(Loss::broken)? {
+            Some(diff) => crate::Message::Presence(diff),
+            None => return Ok(()),
+        },
+        FromServer::PresenceDiff(diff) => match member.presence.diff(diff).map_err(Loss::broken)? {
+            Some(diff) => crate::Message::Presence(diff),
+            None => return Ok(()),
+        },
     };
     member.inbox.offer(message);
     Ok(())

@@ -8,7 +8,10 @@ use std::{
 use bytes::Bytes;
 use dunlin_proto::{
     Position, Topic,
-    frame::channel::{Delivery, Join},
+    frame::{
+        channel::{Delivery, Join},
+        presence::Ask,
+    },
     topic,
 };
 use futures_core::Stream;
@@ -19,6 +22,7 @@ use tokio_util::sync::DropGuard;
 use crate::{
     Closed, Code,
     message::{Message, Reply},
+    presence::PresenceList,
     sender::{PushError, Sender},
 };
 
@@ -33,6 +37,8 @@ pub struct JoinOptions {
     pub priority: u8,
     /// For the channel's code on the server; by convention MessagePack.
     pub params: Option<Bytes>,
+    /// What to be told of who is present; nothing unless set. The built-in channel shows its members those who ask.
+    pub presence: Ask,
     /// How many messages wait for a slow application before this channel's stream is no longer read, which
     /// stops the server from sending on it and touches no other channel; 256 unless set.
     pub buffer: usize,
@@ -45,6 +51,7 @@ impl Default for JoinOptions {
             delivery: Delivery::default(),
             priority: Join::PRIORITY,
             params: None,
+            presence: Ask::None,
             buffer: 256,
         }
     }
@@ -86,6 +93,8 @@ pub struct Channel {
     pub(crate) sender: Sender,
     /// Of the last message handed out.
     pub(crate) position: Position,
+    /// As of the last message handed out.
+    pub(crate) presence: PresenceList,
     /// The first join's answer.
     pub(crate) reply: Bytes,
     /// Cancels the channel's task, which then leaves.
@@ -141,6 +150,13 @@ impl Channel {
         self.position
     }
 
+    /// Who is present in the topic, as of the last message handed out: kept up to date by reading messages, and nobody unless
+    /// [`JoinOptions::presence`] asked. While there is no connection it stays as it was.
+    #[must_use]
+    pub fn presence(&self) -> &PresenceList {
+        &self.presence
+    }
+
     /// The channel's answer to the first join.
     #[must_use]
     pub fn reply(&self) -> &Bytes {
@@ -167,6 +183,9 @@ impl Channel {
             && let Some(position) = message.position()
         {
             self.position = position;
+        }
+        if let Poll::Ready(Some(Message::Presence(diff))) = &message {
+            self.presence.apply(diff);
         }
         message
     }

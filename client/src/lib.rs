@@ -24,6 +24,12 @@
 //! history does not reach back so far, it says so ([`Joined::start`], [`Message::Gap`]). Pushes without an answer
 //! are sent again and applied once.
 //!
+//! # Who is there
+//!
+//! With [`JoinOptions::presence`] a channel is told who is in its topic: [`Message::Presence`] says what has changed, and
+//! [`Channel::presence`] is the list, as of the last message taken. After an interruption, what has changed meanwhile is one
+//! change. In topics that are too large for a list, and for [`Ask::Counts`], there are only numbers.
+//!
 //! # Ways to a server
 //!
 //! | URL | goes over | falls back to |
@@ -109,6 +115,7 @@ mod network;
 mod networks;
 mod online;
 mod outbox;
+mod presence;
 mod progress;
 mod pulse;
 mod race;
@@ -131,12 +138,16 @@ pub use client::Client;
 pub use dunlin_certs::Fingerprint;
 pub use dunlin_proto::{
     Code, Limits, Pattern, Position, Topic,
-    frame::channel::{Delivery, Start},
+    frame::{
+        channel::{Delivery, Start},
+        presence::Ask,
+    },
     limits::MAX_TOKEN_LEN,
 };
 pub use dunlin_transport::{Congestion, Kind as Transport};
 pub use info::{ConnectionInfo, Connections};
 pub use message::{Event, Joined, Message, Reply};
+pub use presence::{PresenceDiff, PresenceEntry, PresenceList};
 pub use sender::{PushError, PushHandle, Sender};
 pub use state::{Closed, OFFLINE_AFTER, State};
 pub use trust::Trust;

@@ -22,8 +22,9 @@ use crate::{
     link::{Link, Live},
     message::Joined,
     outbox::Outbox,
+    presence::{Presence, PresenceList},
     progress::Progress,
-    rollcall::Presence,
+    rollcall,
     sender::{QUEUE, Request, Sender, Ticket},
     state,
 };
@@ -46,7 +47,8 @@ pub(crate) async fn join(membership: Membership, options: JoinOptions) -> Result
         inbox,
         outbox: Outbox::new(),
         departure: Departure { token: leave.clone(), deadline: None },
-        presence: None,
+        attendance: None,
+        presence: Presence::default(),
         first: Some(first),
         lost: None,
         rng: rand::make_rng(),
@@ -59,7 +61,7 @@ pub(crate) async fn join(membership: Membership, options: JoinOptions) -> Result
     let leave = leave.drop_guard();
     match joined.await {
         Ok(Ok(Joined { position, reply, .. })) => {
-            Ok(Channel { messages, sender, position, reply, leave, over })
+            Ok(Channel { messages, sender, position, presence: PresenceList::default(), reply, leave, over })
         }
         Ok(Err(error)) => Err(error),
         // The task ends without an answer only when it was told to leave.
@@ -78,8 +80,10 @@ pub(crate) struct Member {
     pub(crate) outbox: Outbox<Ticket>,
     pub(crate) departure: Departure,
     pub(crate) link: watch::Receiver<Link>,
+    /// Who is present in the topic.
+    pub(crate) presence: Presence,
     /// That it was let in, once it was.
-    presence: Option<Presence>,
+    attendance: Option<rollcall::Presence>,
     /// Who waits for the first join.
     first: Option<oneshot::Sender<Result<Joined, JoinError>>>,
     /// Since when there is no server, or none that lets this member in.
@@ -174,9 +178,10 @@ impl Member {
 
     /// Takes note of a join on the link of this generation.
     pub(crate) fn joined(&mut self, generation: u64, joined: Joined) {
-        match &mut self.presence {
-            Some(presence) => presence.answer(generation, &joined),
-            None => self.presence = Some(self.membership.shared.roll.enter()),
+        self.presence.begin();
+        match &mut self.attendance {
+            Some(attendance) => attendance.answer(generation, &joined),
+            None => self.attendance = Some(self.membership.shared.roll.enter()),
         }
         self.lost = None;
         self.outbox.rewind();

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use dunlin_proto::{Position, Topic, frame::channel::Start};
 use serde::de::DeserializeOwned;
 
+use crate::presence::PresenceDiff;
+
 /// The next thing that happened in a channel, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
@@ -29,6 +31,10 @@ pub enum Message {
         /// Opaque bytes; by convention MessagePack.
         payload: Bytes,
     },
+    /// Who is present in the topic has changed: at first, everybody is new. For those who asked ([`JoinOptions::presence`]).
+    ///
+    /// [`JoinOptions::presence`]: crate::JoinOptions::presence
+    Presence(PresenceDiff),
 }
 
 impl Message {
@@ -40,7 +46,7 @@ impl Message {
             Self::Gap { to, .. } => Some(*to),
             Self::Joined(joined) => Some(joined.position),
             Self::Restarted(position) => Some(*position),
-            Self::Direct { .. } => None,
+            Self::Direct { .. } | Self::Presence(_) => None,
         }
     }
 }

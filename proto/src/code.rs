@@ -92,6 +92,7 @@ table! {
     SESSION_ENDED = 404, Retry::Now, "The session is over; a new one may be opened.";
     ALREADY_APPLIED = 405, Retry::Never, "The push was applied earlier, and its reply is no longer held.";
     REJECTED = 406, Retry::Never, "The application refused; the message says why.";
+    CHANNEL_OVERRUN = 407, after(1000), "The channel could not keep up; only this channel was ended.";
 
     INTERNAL = 500, after(1000), "The server failed in a way that is not the client's fault.";
     GOING_AWAY = 501, Retry::Now, "The server is shutting down; connect again, elsewhere if an address was named.";

@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod control;
+pub mod presence;
 mod read;
 mod write;
 
@@ -64,6 +65,8 @@ pub mod kind {
     pub const RESTARTED: u64 = 22;
     pub const DIRECT: u64 = 23;
     pub const CLOSED: u64 = 24;
+    pub const PRESENCE_STATE: u64 = 25;
+    pub const PRESENCE_DIFF: u64 = 26;
 }
 
 /// A "no", on the control stream (to `Hello`) or on a channel stream (to `Join`, or later as its end).

@@ -14,5 +14,5 @@ pub use dunlin_auth::{Capabilities, Grant, Right};
 pub(crate) use gate::Gate;
 pub use keyring::Fault;
 pub use pass::Pass;
-pub(crate) use pass::may_be_in;
+pub(crate) use pass::allows;
 pub use revocations::{Full, Revoke};

@@ -4,17 +4,21 @@
 //! mistakes are found together, and each names its key, its source and the legal range.
 
 mod auth;
+mod channels;
 mod console;
 mod key;
+mod presence;
 mod source;
 
 pub use auth::{Auth, KeySet, Trust};
 use bytesize::ByteSize;
+pub use channels::Channels;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
 use dunlin_transport::{Congestion, Origins};
 pub use key::{KEYS, Key};
+pub use presence::{Mode, Presence};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -41,6 +45,10 @@ pub struct Config {
     pub certificate: dunlin_certs::Source,
     /// How sessions and connections are bounded.
     pub session: Session,
+    /// How channels are bounded.
+    pub channels: Channels,
+    /// Who may know who is in a topic.
+    pub presence: Presence,
     /// How topic logs are bounded.
     pub hub: hub::Config,
     /// A connection on which nothing arrives for this long is closed.
@@ -173,6 +181,8 @@ impl Config {
                 },
                 deadline: check.duration("limits.deadline"),
             },
+            channels: check.channels(),
+            presence: check.presence(),
             hub: hub::Config {
                 retention: hub::Retention {
                     count: check.count("history.count"),

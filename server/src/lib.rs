@@ -29,6 +29,7 @@ mod session;
 mod sockets;
 mod statistics;
 mod tally;
+pub mod testing;
 mod worker;
 
 pub use config::Config;

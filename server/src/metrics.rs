@@ -1,7 +1,7 @@
 //! The process's metrics, in Prometheus' text format.
 
-use dunlin_hub::Usage;
-use metrics::gauge;
+use dunlin_hub::{Usage, presence};
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 
@@ -17,6 +17,13 @@ pub(crate) fn recorder() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// Who is present now.
+pub(crate) fn presence(usage: &presence::Usage) {
+    gauge!("dunlin_presence_topics").set(usage.topics as f64);
+    gauge!("dunlin_presence_entries").set(usage.entries as f64);
+    counter!("dunlin_presence_refused_total").absolute(usage.refused);
 }
 
 /// What the hub holds now.

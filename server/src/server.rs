@@ -4,7 +4,11 @@ use crate::{
     admission::Admission,
     auth::{Fault, Full, Gate, Revoke, keyring::Keyring},
     certificate::Watched,
-    channel::{Channel, PubSub, router::Router},
+    channel::{
+        Assigns, Channel, Connecting, PubSub,
+        presence::{self, ENCODE},
+        router::Router,
+    },
     clock,
     config::{Auth, Config, Console},
     drain::Drain,
@@ -12,15 +16,18 @@ use crate::{
     http::{self, Facts},
     metrics,
     rates::Rates,
-    session::{Shared, connection::Node, registry::Registry},
+    session::{Shared, connection::Node, hook::Hook, registry::Registry},
     sockets::{Bound, Http},
     statistics::{self, Figures},
     tally::Tally,
     worker::{StartError, Work, Worker},
 };
 use dunlin_certs::{Fingerprint, Live};
-use dunlin_hub::{Hub, Message};
-use dunlin_proto::{Pattern, Position, frame::channel::encode_event};
+use dunlin_hub::{Hub, Message, Presence};
+use dunlin_proto::{
+    Pattern, Position,
+    frame::{Refusal, channel::encode_event},
+};
 use dunlin_transport::{self as transport, HttpConfig, Keys, Listener};
 use std::{
     net::SocketAddr,
@@ -39,6 +46,7 @@ pub struct Server {
     _keys: Option<AbortOnDropHandle<()>>,
     _housekeeping: AbortOnDropHandle<()>,
     _statistics: AbortOnDropHandle<()>,
+    _presence: AbortOnDropHandle<()>,
 }
 
 /// Connections beyond those that are admitted: they are told so, with a code.
@@ -79,6 +87,7 @@ pub enum Error {
 pub struct Builder {
     config: Config,
     router: Router,
+    hook: Hook,
 }
 
 impl Builder {
@@ -91,6 +100,33 @@ impl Builder {
         new: impl Fn() -> C + Send + Sync + 'static,
     ) -> Self {
         self.router.add(pattern, new);
+        self
+    }
+
+    /// Asks this about every client that connects, a known one that comes back included. It may refuse with a code, or set what
+    /// the client's channels find in [`Context::assigns`](crate::channel::Context::assigns): those that begin from then on.
+    ///
+    /// It has as long as a handshake may take (`limits.deadline`). If it takes longer or panics, the client is refused and may try
+    /// again.
+    ///
+    /// ```
+    /// # use dunlin_proto::{Code, frame::Refusal};
+    /// # use dunlin_server::{Config, Server, channel::{Assigns, Connecting}};
+    /// struct User(String);
+    ///
+    /// # let config = Config::check(&Default::default())?;
+    /// let builder = Server::builder(config).connect(|connecting: Connecting| async move {
+    ///     let token = connecting.token().ok_or(Refusal::new(Code::TOKEN_REQUIRED))?;
+    ///     Ok(Assigns::default().with(User(token.to_owned())))
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn connect<F>(mut self, ask: impl Fn(Connecting) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Assigns, Refusal>> + Send + 'static,
+    {
+        self.hook = Hook::new(ask);
         self
     }
 
@@ -126,28 +162,36 @@ impl Builder {
         self.run(certificate, move |http| http.beside(bind()?)).await
     }
 
+    /// What connections are served with.
+    pub(crate) fn node(self, keyring: Option<Arc<Keyring>>) -> (Config, Node) {
+        let Self { config, mut router, hook } = self;
+        for name in statistics::OWN {
+            router.add(name.parse().expect("a legal pattern"), || Figures);
+        }
+        let node = node(&config, router, hook, Gate::new(&config.auth, keyring));
+        (config, node)
+    }
+
     async fn run(
         self,
         certificate: Arc<Live>,
         bind: impl FnOnce(Http) -> Result<Bound, StartError> + Send + 'static,
     ) -> Result<Server, Error> {
-        let Self { config, mut router } = self;
-        for name in statistics::OWN {
-            router.add(name.parse().expect("a legal pattern"), || Figures);
-        }
-        let health = Arc::<Health>::default();
-        let http = http(&config, certificate.clone(), health.clone());
-        let keyring = match &config.auth {
+        let keyring = match &self.config.auth {
             Auth::On(trust) => Some(Arc::new(Keyring::open((**trust).clone()).map_err(Error::Auth)?)),
             Auth::Off | Auth::Development => None,
         };
         let keys = keyring.clone().map(|keyring| AbortOnDropHandle::new(tokio::spawn(keyring.keep())));
-        let node = Arc::new(node(&config, router, Gate::new(&config.auth, keyring)));
+        let (config, node) = self.node(keyring);
+        let node = Arc::new(node);
+        let health = Arc::<Health>::default();
+        let http = http(&config, certificate.clone(), health.clone());
         let admission = Admission::new(config.session.total, config.session.per_address);
         let work = Work { node: node.clone(), admission, health: health.clone() };
         let worker = Worker::start(0, work, move || bind(http)).await?;
         let watched = Watched::new(certificate.clone(), worker.addresses.listen.port());
         let housekeeping = tokio::spawn(keep_house(node.clone(), watched));
+        let presence = tokio::spawn(presence::tell(node.shared.presence.clone()));
         let statistics = tokio::spawn(statistics::publish(node.clone()));
         Ok(Server {
             node,
@@ -158,6 +202,7 @@ impl Builder {
             _keys: keys,
             _housekeeping: AbortOnDropHandle::new(housekeeping),
             _statistics: AbortOnDropHandle::new(statistics),
+            _presence: AbortOnDropHandle::new(presence),
         })
     }
 }
@@ -168,7 +213,7 @@ impl Server {
     pub fn builder(config: Config) -> Builder {
         let mut router = Router::default();
         router.add("*".parse().expect("a legal pattern"), || PubSub);
-        Builder { config, router }
+        Builder { config, router, hook: Hook::default() }
     }
 
     /// The UDP address it serves.
@@ -258,7 +303,7 @@ fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
     Http { facts: Arc::new(facts), base, tcp: config.tcp, plain: config.http }
 }
 
-fn node(config: &Config, router: Router, gate: Gate) -> Node {
+fn node(config: &Config, router: Router, hook: Hook, gate: Gate) -> Node {
     let tally = Arc::<Tally>::default();
     let rates = Arc::new(Rates::new(config.rates));
     // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
@@ -268,11 +313,16 @@ fn node(config: &Config, router: Router, gate: Gate) -> Node {
             hub: Hub::new(config.hub, encode, first_epoch),
             router,
             bounds: config.session,
+            channels: config.channels,
+            presence: Presence::new(config.presence.bounds, ENCODE),
+            shows: config.presence,
             tally: tally.clone(),
             rates: rates.clone(),
             memberships: TaskTracker::new(),
+            witness: None,
         },
         registry: Registry::new(config.session, tally, rates),
+        hook,
         drain: Drain::new(),
         idle_timeout: config.idle_timeout,
         gate,
@@ -297,6 +347,7 @@ async fn keep_house(node: Arc<Node>, mut certificate: Watched) {
         node.gate.sweep();
         node.shared.rates.sweep();
         metrics::hub(&node.shared.hub.usage());
+        metrics::presence(&node.shared.presence.usage());
         certificate.look();
     }
 }

@@ -2,8 +2,10 @@
 
 mod carrier;
 pub(crate) mod connection;
+mod end;
 mod generation;
 mod handshake;
+pub(crate) mod hook;
 pub(crate) mod path;
 pub(crate) mod registry;
 #[cfg(test)]
@@ -12,8 +14,10 @@ mod tests;
 use crate::{
     auth::Pass,
     channel::{
-        Context,
+        Assigns,
         allowance::Allowance,
+        downlink::Downlink,
+        facts::Facts,
         membership::Attach,
         router::{Opening, Router},
     },
@@ -21,9 +25,10 @@ use crate::{
     guard::Access,
     rates::{Rates, SessionRates},
     tally::Tally,
+    testing::Ended,
 };
 pub(crate) use carrier::{Carrier, Seen};
-use dunlin_hub::Hub;
+use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
@@ -51,10 +56,25 @@ pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
+    pub(crate) channels: config::Channels,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) shows: config::Presence,
     pub(crate) tally: Arc<Tally>,
     pub(crate) rates: Arc<Rates>,
     /// All memberships, for a worker that ends to wait for.
     pub(crate) memberships: TaskTracker,
+    /// A test that wants to know how memberships end.
+    pub(crate) witness: Option<mpsc::Sender<Ended>>,
+}
+
+impl Shared {
+    /// Wakes those who read topics, and who watch who is in them; never returns. Each worker runs one.
+    pub(crate) fn wake(&self) -> impl Future<Output = ()> + use<> {
+        let (hub, presence) = (self.hub.clone(), self.presence.clone());
+        async move {
+            tokio::join!(hub.drive(), presence.drive());
+        }
+    }
 }
 
 /// A client's identity over several connections, and its memberships.
@@ -86,7 +106,17 @@ struct State {
     /// What it may see of the server's own figures.
     access: Access,
     path: Path,
-    channels: HashMap<Topic, mpsc::Sender<Box<Attach>>>,
+    /// What the application knows of the client.
+    assigns: Arc<Assigns>,
+    channels: HashMap<Topic, Seat>,
+    /// The application has ended it: nobody can resume it.
+    is_over: bool,
+}
+
+/// The ways to a membership.
+struct Seat {
+    mailbox: mpsc::Sender<Box<Attach>>,
+    downlink: Arc<Downlink>,
 }
 
 enum At {
@@ -98,7 +128,7 @@ enum At {
 
 /// What there is to be seen of a session's client.
 #[derive(Debug, Clone)]
-pub(crate) struct Presence {
+pub(crate) struct Whereabouts {
     /// The connection, or the last one.
     pub(crate) seen: Seen,
     pub(crate) connected: Instant,
@@ -126,7 +156,9 @@ impl Session {
             generation: Generation::first(),
             connected: Instant::now(),
             access,
+            assigns: Arc::default(),
             channels: HashMap::new(),
+            is_over: false,
         };
         let (agent, client) = (hello.agent.as_str().into(), hello.client);
         Self {
@@ -143,16 +175,16 @@ impl Session {
     }
 
     /// Hands a stream with a join to its membership, an existing or a new one, or refuses it.
-    pub(crate) async fn attach(&self, shared: &Shared, attach: Box<Attach>) {
+    pub(crate) async fn attach(self: &Arc<Self>, shared: &Shared, attach: Box<Attach>) {
         if let Some((attach, refusal)) = self.route(shared, attach) {
             attach.refuse(&shared.tally, refusal).await;
         }
     }
 
     /// Gives back what cannot be attached, and why.
-    fn route(&self, shared: &Shared, attach: Box<Attach>) -> Option<(Box<Attach>, Refusal)> {
+    fn route(self: &Arc<Self>, shared: &Shared, attach: Box<Attach>) -> Option<(Box<Attach>, Refusal)> {
         let mut state = self.state();
-        let State { channels, access, .. } = &mut *state;
+        let State { channels, access, assigns, .. } = &mut *state;
         if !attach.generation.is_present() {
             return Some((attach, Refusal::new(Code::SESSION_MOVED)));
         }
@@ -161,7 +193,7 @@ impl Session {
             return Some((attach, refusal));
         }
         let attach = match channels.get(&attach.join.topic) {
-            Some(mailbox) => match mailbox.try_send(attach) {
+            Some(seat) => match seat.mailbox.try_send(attach) {
                 Ok(()) => return None,
                 // That membership has ended; this is the first stream of a new one.
                 Err(TrySendError::Closed(attach)) => attach,
@@ -169,7 +201,7 @@ impl Session {
             },
             None => attach,
         };
-        channels.retain(|_, mailbox| !mailbox.is_closed());
+        channels.retain(|_, seat| !seat.mailbox.is_closed());
         if channels.len() >= shared.bounds.limits.channels as usize {
             return Some((attach, Refusal::new(Code::CHANNEL_LIMIT)));
         }
@@ -178,35 +210,38 @@ impl Session {
             return Some((attach, Refusal::new(Code::NO_CHANNEL)));
         };
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let context = Context {
+        let downlink = Arc::<Downlink>::default();
+        let facts = Facts {
             hub: shared.hub.clone(),
             topic: topic.clone(),
             session: self.name.clone(),
+            owner: Arc::downgrade(self),
             client: self.client,
             user: self.user.clone(),
             pass: self.pass.subscribe(),
             access: *access,
             tally: shared.tally.clone(),
+            assigns: assigns.clone(),
+            downlink: downlink.clone(),
+            origin: Origin(rand::random()),
+            limits: shared.bounds.limits,
+            presence: shared.presence.clone(),
+            shows: shared.shows,
+            ask: attach.join.presence,
+            bounds: shared.channels,
+            witness: shared.witness.clone(),
         };
         let allowance =
             Allowance::new(topic.clone(), self.pass.subscribe(), self.rates.clone(), shared.rates.clone());
-        let bounds = &shared.bounds;
-        let opening = Opening {
-            context,
-            mailbox,
-            linger: bounds.linger,
-            limits: bounds.limits,
-            allowance,
-            first: attach,
-        };
+        let opening = Opening { facts, mailbox, linger: shared.bounds.linger, allowance, first: attach };
         shared.memberships.spawn(route(opening));
-        channels.insert(topic, sender);
+        channels.insert(topic, Seat { mailbox: sender, downlink });
         None
     }
 
     /// How many memberships there are.
     pub(crate) fn channels(&self) -> usize {
-        self.state().channels.values().filter(|mailbox| !mailbox.is_closed()).count()
+        self.state().channels.values().filter(|seat| !seat.mailbox.is_closed()).count()
     }
 
     /// Ends every membership.
@@ -227,6 +262,14 @@ impl Session {
         state.access = access;
         self.pass.send_replace(Arc::new(pass));
         state.generation.clone()
+    }
+
+    /// What the application knows of the client, for the channels that begin from now on.
+    fn assign(&self, on: &Generation, assigns: Arc<Assigns>) {
+        let mut state = self.state();
+        if on.is_present() {
+            state.assigns = assigns;
+        }
     }
 
     /// This connection is gone. `false` if the session has moved on since.
@@ -299,13 +342,13 @@ impl Session {
         self.state().connected
     }
 
-    pub(crate) fn presence(&self) -> Presence {
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
         let state = self.state();
         let (seen, is_parked) = match &state.at {
             At::Here(carrier) => (carrier.seen(), false),
             At::Away { last, .. } => (*last, true),
         };
-        Presence {
+        Whereabouts {
             seen,
             connected: state.connected,
             resumed: state.generation.number(),

@@ -101,7 +101,8 @@ impl Reporter {
 
     async fn say(&self, name: &str, event: &str, figures: &impl serde::Serialize) {
         let payload = rmp_serde::to_vec_named(figures).expect("maps of numbers and text can be encoded");
-        let message = Message { id: None, event: event.into(), payload: payload.into(), key: None };
+        let message =
+            Message { id: None, event: event.into(), payload: payload.into(), key: None, origin: None };
         if let Err(error) = self.node.shared.hub.publish(&topic(name), message, clock::now_ms()).await {
             tracing::warn!(%error, topic = name, "the server cannot publish its figures");
         }
@@ -164,20 +165,20 @@ impl Reporter {
 }
 
 fn row(session: &Session, now: Instant) -> SessionRow {
-    let presence = session.presence();
+    let whereabouts = session.whereabouts();
     SessionRow {
         session: session.name.to_string(),
-        transport: presence.seen.transport.to_string(),
-        address: presence.seen.address.to_string(),
+        transport: whereabouts.seen.transport.to_string(),
+        address: whereabouts.seen.address.to_string(),
         agent: session.agent.to_string(),
-        rtt_ms: presence.seen.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+        rtt_ms: whereabouts.seen.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
         channels: session.channels(),
-        connected_ms: millis(now.saturating_duration_since(presence.connected)),
-        resumed: presence.resumed,
-        parked: presence.is_parked,
+        connected_ms: millis(now.saturating_duration_since(whereabouts.connected)),
+        resumed: whereabouts.resumed,
+        parked: whereabouts.is_parked,
         paths: PathHistory {
-            changes: presence.path.changes(),
-            last: presence.path.last().map(|change| path_change(change, now)).collect(),
+            changes: whereabouts.path.changes(),
+            last: whereabouts.path.last().map(|change| path_change(change, now)).collect(),
         },
     }
 }

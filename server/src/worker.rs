@@ -94,8 +94,7 @@ pub enum StartError {
 async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<Stop>) {
     let mut connections = JoinSet::new();
     let node = &work.node;
-    let hub = node.shared.hub.clone();
-    connections.spawn(async move { hub.drive().await });
+    connections.spawn(node.shared.wake());
     let Stop(patience) = loop {
         tokio::select! {
             incoming = listener.accept() => match incoming {
@@ -112,7 +111,7 @@ async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<St
     };
     listener.stop_accepting();
     let left = async {
-        // One task is left when all connections are gone: the hub's.
+        // One task is left when all connections are gone: that which wakes readers.
         while connections.len() > 1 {
             if let Some(ended) = connections.join_next().await {
                 report(ended);

@@ -134,6 +134,7 @@ class Join(NamedTuple):
     delivery: int | None = None
     priority: int | None = None
     params: bytes | None = None
+    presence: int | None = None
 
 
 class Joined(NamedTuple):
@@ -187,6 +188,23 @@ class Closed(NamedTuple):
     retry_after_ms: int | None = None
 
 
+class PresenceState(NamedTuple):
+    version: int
+    keys: int
+    entries: int
+    left: int
+    list: list[tuple] | None = None
+
+
+class PresenceDiff(NamedTuple):
+    version: int
+    keys: int
+    entries: int
+    joins: list[tuple]
+    updates: list[tuple]
+    leaves: list[tuple]
+
+
 KINDS = {
     1: Hello,
     2: Welcome,
@@ -208,6 +226,8 @@ KINDS = {
     22: Restarted,
     23: Direct,
     24: Closed,
+    25: PresenceState,
+    26: PresenceDiff,
 }
 KIND_OF = {frame: kind for kind, frame in KINDS.items()}
 

@@ -44,6 +44,8 @@ enum Does {
 }
 
 impl Channel for Does {
+    type Info = std::convert::Infallible;
+
     async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
         match self {
             Self::Panic => panic!("as told"),

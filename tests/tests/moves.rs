@@ -32,6 +32,8 @@ enum Life {
 struct Watched(mpsc::UnboundedSender<Life>);
 
 impl Channel for Watched {
+    type Info = std::convert::Infallible;
+
     async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
         self.0.send(Life::Joined).unwrap();
         Ok(Bytes::new())

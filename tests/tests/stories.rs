@@ -108,6 +108,8 @@ async fn a_megabyte_arrives_whole(over: Over) {
 struct Brittle;
 
 impl channel::Channel for Brittle {
+    type Info = std::convert::Infallible;
+
     async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
         if params.as_deref() == Some(b"no") {
             return Err(Refusal::because(Code::REJECTED, &format!("not you, {}", context.topic())));

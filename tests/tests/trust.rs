@@ -351,6 +351,8 @@ async fn what_is_too_much_is_refused_and_nobody_else_notices(over: Over) {
 struct Vault;
 
 impl Channel for Vault {
+    type Info = std::convert::Infallible;
+
     async fn join(&mut self, context: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
         let pass = context.pass();
         let role = pass.claim("role").and_then(Value::as_str).unwrap_or("nobody").to_owned();

@@ -145,7 +145,7 @@ impl Room {
                 self.screen.remark(&format!("{missing} lines are missing here"))
             }
             Message::Restarted(_) => self.screen.remark("the room's history started over"),
-            Message::Joined(_) | Message::Direct { .. } => Ok(()),
+            Message::Joined(_) | Message::Direct { .. } | Message::Presence(_) => Ok(()),
         }
     }
 }

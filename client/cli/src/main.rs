@@ -8,6 +8,7 @@ mod input;
 mod interrupt;
 mod payload;
 mod ping;
+mod presence;
 mod publish;
 mod say;
 mod states;
@@ -51,6 +52,7 @@ enum Command {
     Pub(publish::Args),
     Ping(ping::Args),
     Chat(chat::Args),
+    Presence(presence::Args),
     Certs(certs::Args),
     Token(token::Args),
     /// Prints a completion script for a shell
@@ -81,6 +83,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Pub(args) => publish::run(&cli.server, args).await,
         Command::Ping(args) => ping::run(&cli.server, &args).await,
         Command::Chat(args) => chat::run(&cli.server, args).await,
+        Command::Presence(args) => presence::run(&cli.server, &args).await,
         Command::Certs(args) => certs::run(args),
         Command::Token(args) => token::run(args),
         Command::Completions { shell } => {

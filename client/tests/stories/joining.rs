@@ -5,6 +5,7 @@ use dunlin_client::{Code, Delivery, Event, JoinError, JoinOptions, Message, Posi
 use dunlin_proto::frame::{
     Refusal,
     channel::{FromServer, Join},
+    presence::Ask,
 };
 use tokio::{join, time::Instant};
 
@@ -40,6 +41,7 @@ async fn a_join_carries_its_options_and_brings_the_answer() {
             delivery: Delivery::Latest,
             priority: 7,
             params: Some(Bytes::from_static(b"p")),
+            presence: Ask::None,
         }
     );
     assert_eq!((channel.reply().as_ref(), channel.position()), (&b"hi"[..], at(3)));

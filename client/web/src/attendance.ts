@@ -74,7 +74,7 @@ export class Attendance {
   }
 
   async #read(stream: Stream): Promise<Loss> {
-    const { bell, inbox } = this.#member;
+    const { bell, inbox, presence } = this.#member;
     const frames = new StreamFrames(stream, MAX_FRAME);
     try {
       for (;;) {
@@ -85,6 +85,7 @@ export class Attendance {
         if (this.#over) return { type: "link" };
         this.#live.received();
         if (frame === undefined) return { type: "broken", problem: "the server ended the stream" };
+        if (presence?.take(frame)) continue;
         const loss = this.#take(decodeChannel(frame));
         if (loss) return loss;
       }
@@ -96,9 +97,7 @@ export class Attendance {
   async #write(stream: Stream, reading: Promise<Loss>): Promise<Loss> {
     const member = this.#member;
     try {
-      await stream.write(
-        join(member.topic, member.progress.position, member.delivery, member.priority, member.params),
-      );
+      await stream.write(join(member, member.progress.position));
       for (;;) {
         await member.bell.until(() => this.#over || member.mayLeave || this.#mayPush);
         if (this.#over) return { type: "link" };

@@ -230,7 +230,7 @@ function isSame(a: State, b: State): boolean {
 function membershipOf(topic: string, options: JoinOptions): Membership {
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new JoinError(problem);
-  const { since, delivery = "reliable", priority = 128, params, buffer = 256 } = options;
+  const { since, delivery = "reliable", priority = 128, params, presence, buffer = 256 } = options;
   if (!Number.isInteger(priority) || priority < 0 || priority > 255)
     throw new JoinError("a priority is 0 to 255");
   return {
@@ -239,6 +239,7 @@ function membershipOf(topic: string, options: JoinOptions): Membership {
     delivery,
     priority,
     params: params === undefined ? undefined : encodeValue(params),
+    presence,
     buffer,
   };
 }

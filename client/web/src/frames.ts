@@ -1,6 +1,6 @@
 import { decodeBody, encodeFrame } from "./codec.ts";
 import type { Start } from "./message.ts";
-import type { Delivery } from "./options.ts";
+import type { Delivery, PresenceReader } from "./options.ts";
 import type { Position } from "./position.ts";
 import { fits } from "./text.ts";
 import { Code, Kind, Limit, VERSION } from "./wire.ts";
@@ -46,15 +46,20 @@ export function goodbye(message: string) {
   return encodeFrame([Kind.GOODBYE, Code.OK, message]);
 }
 
-export function join(
-  topic: string,
-  since: Position | undefined,
-  delivery: Delivery,
-  priority: number,
-  params: Uint8Array | undefined,
-) {
+/** What a member asks for. */
+export interface Wishes {
+  readonly topic: string;
+  readonly delivery: Delivery;
+  readonly priority: number;
+  readonly params: Uint8Array | undefined;
+  readonly presence?: PresenceReader | undefined;
+}
+
+export function join({ topic, delivery, priority, params, presence }: Wishes, since: Position | undefined) {
   const position = since && [since.epoch, since.offset];
-  return encodeFrame([Kind.JOIN, topic, position, DELIVERIES.indexOf(delivery), priority, params]);
+  const elements = [Kind.JOIN, topic, position, DELIVERIES.indexOf(delivery), priority, params];
+  if (presence) elements.push(presence.asks);
+  return encodeFrame(elements);
 }
 
 export function push({ reference, event, payload, key }: Push) {
@@ -185,7 +190,7 @@ function optional<T>(read: (value: unknown) => T): (value: unknown) => T | undef
 
 /** An array of exactly so many integers. */
 function uints(value: unknown, count: number): number[] {
-  if (!Array.isArray(value) || value.length !== count) throw malformed("not an array of the right length");
+  if (!Array.isArray(value) || value.length !== count) throw malformed("not an array");
   return value.map((one) => uint(one));
 }
 

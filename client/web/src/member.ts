@@ -7,7 +7,7 @@ import type { Push } from "./frames.ts";
 import { Inbox } from "./inbox.ts";
 import type { Live } from "./live.ts";
 import type { JoinedMessage, Message, Reply } from "./message.ts";
-import type { Delivery } from "./options.ts";
+import type { Delivery, PresenceReader } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import type { Position } from "./position.ts";
 import { Progress } from "./progress.ts";
@@ -31,6 +31,7 @@ export interface Membership {
   readonly delivery: Delivery;
   readonly priority: number;
   readonly params: Uint8Array | undefined;
+  readonly presence: PresenceReader | undefined;
   readonly buffer: number;
 }
 
@@ -42,6 +43,7 @@ export class Member {
   readonly delivery: Delivery;
   readonly priority: number;
   readonly params: Uint8Array | undefined;
+  readonly presence: PresenceReader | undefined;
   readonly progress: Progress;
   readonly inbox: Inbox;
   readonly outbox = new Outbox<Ticket>();
@@ -63,11 +65,12 @@ export class Member {
     random: () => number,
     onJoined: (joined: JoinedMessage) => void,
   ) {
-    const { topic, since, delivery, priority, params, buffer } = membership;
+    const { topic, since, delivery, priority, params, presence, buffer } = membership;
     this.topic = topic;
     this.delivery = delivery;
     this.priority = priority;
     this.params = params;
+    this.presence = presence;
     this.progress = new Progress(topic, delivery, since);
     this.inbox = new Inbox(buffer);
     this.#settings = settings;

@@ -59,11 +59,21 @@ export interface JoinOptions {
   readonly priority?: number;
   /** For the channel's code on the server: a value that is sent as MessagePack. */
   readonly params?: unknown;
+  /** Who is in the topic: a `Presence` of `@dunlin/client/presence`, to be kept up to date. */
+  readonly presence?: PresenceReader | undefined;
   /**
    * How many messages wait for a slow application before this channel's stream is no longer read, which stops the
    * server from sending on it and touches no other channel; 256 unless set.
    */
   readonly buffer?: number;
+}
+
+/** What reads frames of presence: a `Presence` of `@dunlin/client/presence`, which applications import apart. */
+export interface PresenceReader {
+  /** @internal What to ask for. */
+  readonly asks: number;
+  /** @internal Takes the body of a frame, if it is one of presence. */
+  take(body: Uint8Array): boolean;
 }
 
 /** Options of a push. */

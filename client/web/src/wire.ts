@@ -25,6 +25,8 @@ export enum Kind {
   RESTARTED = 22,
   DIRECT = 23,
   CLOSED = 24,
+  PRESENCE_STATE = 25,
+  PRESENCE_DIFF = 26,
 }
 
 /** Bounds on what may cross the wire, in bytes where nothing else is said. */
@@ -101,6 +103,8 @@ export enum Code {
   ALREADY_APPLIED = 405,
   /** The application refused; the message says why. */
   REJECTED = 406,
+  /** The channel could not keep up; only this channel was ended. */
+  CHANNEL_OVERRUN = 407,
   /** The server failed in a way that is not the client's fault. */
   INTERNAL = 500,
   /** The server is shutting down; connect again, elsewhere if an address was named. */
@@ -123,6 +127,7 @@ export const RETRY: Readonly<Record<number, Retry>> = {
   301: "newToken",
   401: 1000,
   404: "now",
+  407: 1000,
   500: 1000,
   501: "now",
   502: 1000,

@@ -55,11 +55,13 @@ const WRITERS: Record<number, (fields: Fields) => Uint8Array> = {
   [Kind.GOODBYE]: (f) => goodbye(f.message as string),
   [Kind.JOIN]: (f) =>
     join(
-      f.topic as string,
+      {
+        topic: f.topic as string,
+        delivery: (["reliable", "latest", "none"] as Delivery[])[f.delivery as number] ?? "reliable",
+        priority: f.priority as number,
+        params: optional(f.params, bytes),
+      },
       optional(f.since, position),
-      (["reliable", "latest", "none"] as Delivery[])[f.delivery as number] ?? "reliable",
-      f.priority as number,
-      optional(f.params, bytes),
     ),
   [Kind.PUSH]: (f) =>
     push({
@@ -71,7 +73,8 @@ const WRITERS: Record<number, (fields: Fields) => Uint8Array> = {
 };
 
 test("every golden frame of a client is written byte for byte", () => {
-  const ours = all.filter(({ from }) => from === "client");
+  // Presence has tests of its own.
+  const ours = all.filter(({ from, name }) => from === "client" && name !== "join-presence");
   assert.ok(ours.length >= 11);
   for (const { name, kind, fields, hex: expected } of ours) {
     assert.equal(hex(WRITERS[kind]?.(fields) ?? new Uint8Array()), expected, name);
@@ -95,7 +98,7 @@ function inGoldenWords(frame: object): Fields {
 }
 
 test("every golden frame of a server is read field by field", () => {
-  const theirs = all.filter(({ from }) => from === "server");
+  const theirs = all.filter(({ from, kind }) => from === "server" && kind < Kind.PRESENCE_STATE);
   assert.ok(theirs.length >= 18);
   for (const { name, stream, kind, fields, hex: text } of theirs) {
     const body = bytes({ hex: text }).subarray(PREFIX);

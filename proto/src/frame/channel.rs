@@ -1,6 +1,6 @@
 //! Channel streams: one bidirectional stream for each membership, opened by the client with a `Join`.
 
-use super::{DecodeError, Refusal, kind, read::Reader, write::frame};
+use super::{DecodeError, Refusal, kind, presence, read::Reader, write::frame};
 use crate::{Position, Topic, code::Code, limits};
 use bytes::Bytes;
 
@@ -58,6 +58,8 @@ pub struct Join {
     pub priority: u8,
     /// For the channel's code; opaque here.
     pub params: Option<Bytes>,
+    /// What to tell of who is in the topic.
+    pub presence: presence::Ask,
 }
 
 /// Sends an event up the channel.
@@ -148,6 +150,10 @@ pub enum FromServer {
     },
     /// The server ends the membership; the stream ends.
     Closed(Refusal),
+    /// Who is in the topic, or a part of it.
+    PresenceState(presence::State),
+    /// Who has come, changed or gone.
+    PresenceDiff(presence::Diff),
 }
 
 impl FromClient {
@@ -170,6 +176,10 @@ impl FromClient {
                     None => Join::PRIORITY,
                 },
                 params: r.optional(|r| r.binary("params"))?,
+                presence: match r.optional(|r| r.uint("presence"))? {
+                    Some(number) => presence::Ask::from_wire(number)?,
+                    None => presence::Ask::None,
+                },
             }),
             kind::PUSH => Self::Push(Push {
                 reference: match r.uint("reference")? {
@@ -189,16 +199,21 @@ impl FromClient {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         match self {
-            Self::Join(join) => frame(kind::JOIN, 5, join.params.as_ref().map_or(0, Bytes::len), |w| {
-                w.text(join.topic.as_str());
-                match join.since {
-                    Some(position) => w.position(position),
-                    None => w.nil(),
-                };
-                w.uint(join.delivery as u64)
-                    .uint(join.priority.into())
-                    .optional_binary(join.params.as_deref());
-            }),
+            Self::Join(join) => {
+                frame(kind::JOIN, join.len(), join.params.as_ref().map_or(0, Bytes::len), |w| {
+                    w.text(join.topic.as_str());
+                    match join.since {
+                        Some(position) => w.position(position),
+                        None => w.nil(),
+                    };
+                    w.uint(join.delivery as u64)
+                        .uint(join.priority.into())
+                        .optional_binary(join.params.as_deref());
+                    if join.presence != presence::Ask::None {
+                        w.uint(join.presence as u64);
+                    }
+                })
+            }
             Self::Push(push) => frame(kind::PUSH, 4, push.payload.len(), |w| {
                 w.uint(push.reference)
                     .text(&push.event)
@@ -216,7 +231,19 @@ impl Join {
     /// A join with every choice left at its default.
     #[must_use]
     pub fn new(topic: Topic) -> Self {
-        Self { topic, since: None, delivery: Delivery::default(), priority: Self::PRIORITY, params: None }
+        Self {
+            topic,
+            since: None,
+            delivery: Delivery::default(),
+            priority: Self::PRIORITY,
+            params: None,
+            presence: presence::Ask::None,
+        }
+    }
+
+    /// How many fields are written.
+    fn len(&self) -> u32 {
+        if self.presence == presence::Ask::None { 5 } else { 6 }
     }
 }
 
@@ -260,6 +287,8 @@ impl FromServer {
             },
             kind::DIRECT => Self::Direct { event: r.event()?, payload: r.binary("payload")? },
             kind::CLOSED => Self::Closed(r.refusal()?),
+            kind::PRESENCE_STATE => Self::PresenceState(presence::State::read(&mut r)?),
+            kind::PRESENCE_DIFF => Self::PresenceDiff(presence::Diff::read(&mut r)?),
             other => return Err(DecodeError::Unexpected(other)),
         };
         r.close(value)
@@ -295,6 +324,8 @@ impl FromServer {
             Self::Closed(refusal) => frame(kind::CLOSED, 3, refusal.message.len(), |w| {
                 w.refusal(refusal);
             }),
+            Self::PresenceState(state) => state.encode(),
+            Self::PresenceDiff(diff) => diff.encode(),
         }
     }
 }

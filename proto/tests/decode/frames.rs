@@ -7,6 +7,7 @@ use dunlin_proto::{
         Refusal,
         channel::{self, Delivery, Event, Join, Joined, Push, Start},
         control::{self, Hello, Welcome},
+        presence,
     },
     limits, position,
 };
@@ -121,18 +122,42 @@ pub(crate) fn control_from_server() -> impl Strategy<Value = control::FromServer
 pub(crate) fn channel_from_client() -> impl Strategy<Value = channel::FromClient> {
     use channel::FromClient as F;
     let delivery = prop::sample::select(vec![Delivery::Reliable, Delivery::Latest, Delivery::None]);
-    let join = (any_topic(), option::of(place()), delivery, any::<u8>(), option::of(data()));
+    // Without presence it has no place for what comes after.
+    let presence = prop::sample::select(vec![presence::Ask::Full, presence::Ask::Counts]);
+    let join = (any_topic(), option::of(place()), delivery, any::<u8>(), option::of(data()), presence);
     prop_oneof![
-        join.prop_map(|(topic, since, delivery, priority, params)| F::Join(Join {
+        join.prop_map(|(topic, since, delivery, priority, params, presence)| F::Join(Join {
             topic,
             since,
             delivery,
             priority,
-            params
+            params,
+            presence
         })),
         (1..=position::MAX, name(128), data(), option::of(name(128)))
             .prop_map(|(reference, event, payload, key)| F::Push(Push { reference, event, payload, key })),
     ]
+}
+
+fn head() -> impl Strategy<Value = presence::Head> {
+    (number(), number(), number()).prop_map(|(version, keys, entries)| presence::Head {
+        version,
+        keys,
+        entries,
+    })
+}
+
+fn entry() -> impl Strategy<Value = presence::Entry> {
+    (name(128), number(), data(), any::<bool>()).prop_map(|(key, id, data, away)| presence::Entry {
+        key,
+        id,
+        data,
+        away,
+    })
+}
+
+fn leave() -> impl Strategy<Value = presence::Leave> {
+    (name(128), number()).prop_map(|(key, id)| presence::Leave { key, id })
 }
 
 pub(crate) fn channel_from_server() -> impl Strategy<Value = channel::FromServer> {
@@ -161,5 +186,10 @@ pub(crate) fn channel_from_server() -> impl Strategy<Value = channel::FromServer
         }),
         (name(128), data()).prop_map(|(event, payload)| F::Direct { event, payload }),
         refusal().prop_map(F::Closed),
+        (head(), number(), option::of(vec(entry(), 0..5)))
+            .prop_map(|(head, left, list)| F::PresenceState(presence::State { head, left, list })),
+        (head(), vec(entry(), 0..4), vec(entry(), 0..4), vec(leave(), 0..4)).prop_map(
+            |(head, joins, updates, leaves)| F::PresenceDiff(presence::Diff { head, joins, updates, leaves })
+        ),
     ]
 }

@@ -79,10 +79,18 @@ impl Field {
             "bool" => value.is_boolean(),
             "bin" => value.get("hex").is_some(),
             "position" => value.as_array().is_some_and(|pair| pair.len() == 2),
+            "[entry]" => is_list_of(value, 4),
+            "[leave]" => is_list_of(value, 2),
             "[uint]" => value.as_array().is_some_and(|list| list.iter().all(Value::is_u64)),
             other => panic!("PROTOCOL.md uses a type {other} that it does not define"),
         }
     }
+}
+
+/// Whether it is an array of arrays of this length.
+fn is_list_of(value: &Value, len: usize) -> bool {
+    let is_one = |one: &Value| one.as_array().is_some_and(|one| one.len() == len);
+    value.as_array().is_some_and(|list| list.iter().all(is_one))
 }
 
 /// All tables, each with its header as the first row. Cells are stripped of the markup of links.

@@ -7,6 +7,7 @@ use dunlin_proto::{
         Refusal,
         channel::{self, Delivery, Event, Join, Joined, Push, Start},
         control::{self, Hello, Welcome},
+        presence,
     },
 };
 
@@ -56,7 +57,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         agent: "dunlin-server/0.1.0".into(),
         expires_in_ms: None,
     };
-    let join = Join::new("room:42".parse().expect("a legal name"));
+    let joins = Join::new("room:42".parse().expect("a legal name"));
     let joined = Joined {
         position: Position::new(epoch, 41),
         start: Start::Live,
@@ -108,7 +109,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
     let channel_from_client = {
         use channel::FromClient::{Join as Ask, Push as Say};
         vec![
-            ("join", Ask(join.clone())),
+            ("join", Ask(joins.clone())),
             (
                 "join-since",
                 Ask(Join {
@@ -116,9 +117,10 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
                     delivery: Delivery::Latest,
                     priority: 200,
                     params: Some(Bytes::from_static(b"\x81\xa4name\xa3Ada")),
-                    ..join
+                    ..joins.clone()
                 }),
             ),
+            ("join-presence", Ask(Join { presence: presence::Ask::Full, ..joins })),
             ("push", Say(Push { reference: 1, event: "say".into(), payload: say.clone(), key: None })),
             (
                 "push-key",
@@ -133,9 +135,17 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
     };
     let channel_from_server = {
         use channel::FromServer::{
-            Closed, Direct, Event as Happened, Gap, Joined as Accept, Refused, Reply, Restarted,
+            Closed, Direct, Event as Happened, Gap, Joined as Accept, PresenceDiff, PresenceState, Refused,
+            Reply, Restarted,
         };
         let at = 1_795_464_000_000;
+        let ada = presence::Entry {
+            key: "ada".into(),
+            id: 11,
+            data: Bytes::from_static(b"\xa5phone"),
+            away: false,
+        };
+        let bob = presence::Entry { key: "bob".into(), id: 12, data: Bytes::new(), away: true };
         vec![
             ("refused-join", Refused(refusal(Code::FORBIDDEN, "members only", None))),
             ("joined", Accept(joined.clone())),
@@ -165,6 +175,31 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
             ("gap", Gap { from: 44, to: 143 }),
             ("restarted", Restarted(Position::new(81_985_529_230_001, 0))),
             ("direct", Direct { event: "invite".into(), payload: Bytes::from_static(b"\xa6room:7") }),
+            (
+                "presence-state",
+                PresenceState(presence::State {
+                    head: presence::Head { version: 7, keys: 2, entries: 3 },
+                    left: 1,
+                    list: Some(vec![ada.clone(), bob]),
+                }),
+            ),
+            (
+                "presence-counts",
+                PresenceState(presence::State {
+                    head: presence::Head { version: 7, keys: 2, entries: 3 },
+                    left: 0,
+                    list: None,
+                }),
+            ),
+            (
+                "presence-diff",
+                PresenceDiff(presence::Diff {
+                    head: presence::Head { version: 8, keys: 2, entries: 3 },
+                    joins: vec![presence::Entry { key: "eve".into(), id: 13, ..ada.clone() }],
+                    updates: vec![presence::Entry { away: true, ..ada }],
+                    leaves: vec![presence::Leave { key: "bob".into(), id: 12 }],
+                }),
+            ),
             ("closed", Closed(refusal(Code::CHANNEL_FAILED, "the channel failed", Some(2500)))),
         ]
     };

@@ -57,7 +57,7 @@ pub(crate) fn wire() -> String {
     text
 }
 
-const KINDS: [(&str, u64); 20] = [
+const KINDS: [(&str, u64); 22] = [
     ("HELLO", kind::HELLO),
     ("WELCOME", kind::WELCOME),
     ("REFUSED", kind::REFUSED),
@@ -78,6 +78,8 @@ const KINDS: [(&str, u64); 20] = [
     ("RESTARTED", kind::RESTARTED),
     ("DIRECT", kind::DIRECT),
     ("CLOSED", kind::CLOSED),
+    ("PRESENCE_STATE", kind::PRESENCE_STATE),
+    ("PRESENCE_DIFF", kind::PRESENCE_DIFF),
 ];
 
 const LIMITS: [(&str, &str, u64); 8] = [

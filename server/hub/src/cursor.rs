@@ -1,6 +1,6 @@
 //! A subscriber: a place in a topic's log.
 
-use crate::{lock, topic};
+use crate::{Origin, lock, topic};
 use bytes::Bytes;
 use dunlin_proto::Position;
 use std::{
@@ -78,6 +78,8 @@ pub struct Cursor {
     outcome: Outcome,
     /// The newest position when it began.
     head: Position,
+    /// What it does not want to read: its own.
+    own: Option<Origin>,
 }
 
 impl Cursor {
@@ -91,7 +93,14 @@ impl Cursor {
     ) -> Self {
         topic.bell.enter();
         topic.counters.readers.fetch_add(1, Relaxed);
-        Self { topic, position, order, outcome, head: log.tail() }
+        Self { topic, position, order, outcome, head: log.tail(), own: None }
+    }
+
+    /// Leaves out what was published with this [origin](crate::Message::origin), as if it were not there.
+    #[must_use]
+    pub fn passing_by(mut self, own: Origin) -> Self {
+        self.own = Some(own);
+        self
     }
 
     /// Where it stands: everything up to here was read, or named in a gap.
@@ -127,10 +136,12 @@ impl Cursor {
 
     /// Takes what comes next, `None` if there is nothing yet.
     pub fn read(&mut self, limit: Limit) -> Option<Batch> {
-        let (batch, position) = lock(&self.topic.log).read(self.position, self.order, limit)?;
+        let (batch, position) = lock(&self.topic.log).read(self.position, self.order, self.own, limit)?;
         self.position = position;
-        if let Batch::Gap { .. } = batch {
-            self.topic.counters.gaps.add(1);
+        match batch {
+            Batch::Gap { .. } => self.topic.counters.gaps.add(1),
+            Batch::Events(frames) if frames.is_empty() => return None,
+            Batch::Events(_) | Batch::Restarted(_) => {}
         }
         Some(batch)
     }

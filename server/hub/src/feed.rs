@@ -61,6 +61,12 @@ impl Hub {
     /// Encodes an event, once for all readers.
     pub(crate) fn record(&self, position: Position, at: u64, event: Event) -> Record {
         let frame = (self.encode)(position, at, &event.message);
-        Record { offset: position.offset, at, key: event.message.key.map(Into::into), frame }
+        Record {
+            offset: position.offset,
+            at,
+            key: event.message.key.map(Into::into),
+            origin: event.message.origin,
+            frame,
+        }
     }
 }

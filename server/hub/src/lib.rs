@@ -17,7 +17,7 @@
 //! let topic = "room:42".parse()?;
 //! let mut cursor = hub.subscribe(&topic, Start::Now, Order::All, 0).await?;
 //!
-//! let message = Message { id: None, event: "say".into(), payload: Bytes::from("hi"), key: None };
+//! let message = Message { id: None, event: "say".into(), payload: Bytes::from("hi"), key: None, origin: None };
 //! let published = hub.publish(&topic, message, 0).await?;
 //!
 //! cursor.ready().await;
@@ -42,6 +42,7 @@ mod feed;
 mod hub;
 mod log;
 mod message;
+pub mod presence;
 #[cfg(test)]
 mod properties;
 mod topic;
@@ -52,7 +53,8 @@ pub use config::{Config, Dedup, Retention};
 pub use cursor::{Batch, Cursor, Hold, Limit, Order, Outcome, Start};
 pub use feed::Feed;
 pub use hub::{Encode, Hub, PublishError, SubscribeError};
-pub use message::{IllegalId, MAX_ID_LEN, Message, MessageId, Published};
+pub use message::{IllegalId, MAX_ID_LEN, Message, MessageId, Origin, Published};
+pub use presence::Presence;
 pub use usage::{TopicUsage, Usage};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -3,7 +3,7 @@
 mod read;
 mod retention;
 
-use crate::{budget::Share, config::Retention};
+use crate::{Origin, budget::Share, config::Retention};
 use bytes::Bytes;
 use dunlin_proto::Position;
 use std::{
@@ -50,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) offset: u64,
     pub(crate) at: u64,
     pub(crate) key: Key,
+    /// Who is not to read it.
+    pub(crate) origin: Option<Origin>,
     pub(crate) frame: Bytes,
 }
 
@@ -216,7 +218,13 @@ pub(crate) mod tests {
     }
 
     fn record(offset: u64, at: u64, name: &'static str, key: Option<&str>) -> Record {
-        Record { offset, at, key: key.map(Into::into), frame: Bytes::from_static(name.as_bytes()) }
+        Record {
+            offset,
+            at,
+            key: key.map(Into::into),
+            origin: None,
+            frame: Bytes::from_static(name.as_bytes()),
+        }
     }
 
     pub(crate) fn offsets(log: &Log) -> Vec<u64> {

@@ -15,7 +15,13 @@ pub struct Message {
     pub payload: Bytes,
     /// What [`Order::Latest`](crate::Order::Latest) conflates by; `None` stands for the topic as a whole.
     pub key: Option<Box<str>>,
+    /// Whose it is, if that reader is not to get it ([`Cursor::passing_by`](crate::Cursor::passing_by)).
+    pub origin: Option<Origin>,
 }
+
+/// A random number that names one reader, so that what comes from it can pass it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin(pub u64);
 
 /// What became of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -217,6 +217,7 @@ impl World {
             event: "e".into(),
             payload: vec![0; size].into(),
             key: key.map(|key| key.to_string().into()),
+            origin: None,
         };
         let published = now(self.hub.publish(&topic(index), message.clone(), self.now)).unwrap();
         self.observe_epoch(index);

@@ -22,7 +22,7 @@ pub(crate) struct Keyring {
     keys: ArcSwap<Keys>,
     /// Somebody has shown a token of an unknown key.
     wanted: Notify,
-    /// How often was looked because of that.
+    /// How often a key set was looked at: at first, whenever a web server's is fetched, and because of that.
     looked: watch::Sender<u64>,
 }
 
@@ -90,7 +90,10 @@ impl Keyring {
             return;
         }
         let mut looked = self.looked.subscribe();
-        self.wanted.notify_one();
+        // The first look is under way from the start, and is no reason for another one.
+        if *looked.borrow_and_update() > 0 {
+            self.wanted.notify_one();
+        }
         // Without an answer the keys are what they are.
         let _ = timeout(PATIENCE, looked.changed()).await;
     }
@@ -104,12 +107,18 @@ impl Keyring {
             _ => None,
         };
         let mut complaint = None;
+        if remote.is_none() {
+            // Files were read before the server began.
+            self.looked.send_replace(1);
+        }
         loop {
             let due = remote.as_ref().map(|remote| remote.due);
             tokio::select! {
                 _ = second.tick() => {}
                 () = until(due) => if let Some(remote) = &mut remote {
                     remote.fetch().await;
+                    self.take(Some(remote), &mut complaint);
+                    self.looked.send_modify(|times| *times += 1);
                 },
                 () = self.wanted.notified() => {
                     if let Some(remote) = remote.as_mut().filter(|remote| remote.may_be_asked()) {

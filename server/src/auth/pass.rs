@@ -6,6 +6,7 @@ use dunlin_proto::{
     frame::{
         Refusal,
         channel::{Delivery, Join},
+        presence::Ask,
     },
 };
 use serde_json::{Map, Value};
@@ -98,12 +99,7 @@ impl Pass {
         let Some(grant) = self.grant(&join.topic) else {
             return forbidden("the token does not allow this topic");
         };
-        if !may_be_in(grant, join.delivery) {
-            return forbidden("the token does not allow to join this topic");
-        }
-        if !grant.delivers(join.delivery) {
-            return forbidden("the token does not allow this delivery");
-        }
+        allows(grant, join.delivery, join.presence).or_else(forbidden)?;
         // Any other position may be that of a member who was away, and is looked at by its membership.
         if join.since == Some(Position::OLDEST) && !grant.may(Right::History) {
             return forbidden("the token does not allow to read this topic's history");
@@ -112,9 +108,19 @@ impl Pass {
     }
 }
 
-/// Whether the right is there to be in a topic: who may only push gets no events.
-pub(crate) fn may_be_in(grant: &Grant, delivery: Delivery) -> bool {
-    grant.may(Right::Join) || (delivery == Delivery::None && grant.may(Right::Push))
+/// Whether a member may be in a topic like this, or why not, in words. Who may only push gets no events.
+pub(crate) fn allows(grant: &Grant, delivery: Delivery, ask: Ask) -> Result<(), &'static str> {
+    let only_pushes = delivery == Delivery::None && grant.may(Right::Push);
+    if !grant.may(Right::Join) && !only_pushes {
+        return Err("the token does not allow to join this topic");
+    }
+    if !grant.delivers(delivery) {
+        return Err("the token does not allow this delivery");
+    }
+    if ask != Ask::None && !grant.may(Right::Presence) {
+        return Err("the token does not allow to see who is in this topic");
+    }
+    Ok(())
 }
 
 /// Without the claims, which are between the issuer and the application.

@@ -8,6 +8,7 @@ use dunlin_proto::{
     Code, Pattern, Position, Topic,
     frame::Refusal,
     frame::channel::{Delivery, Push},
+    frame::presence::Ask,
 };
 use governor::DefaultDirectRateLimiter;
 use std::{num::NonZeroU32, sync::Arc};
@@ -40,14 +41,14 @@ impl Allowance {
     }
 
     /// Returns when the session has another pass, and says whether the member may stay. Cancel-safe.
-    pub(crate) async fn changed(&mut self, delivery: Delivery) -> Result<(), Refusal> {
+    pub(crate) async fn changed(&mut self, delivery: Delivery, ask: Ask) -> Result<(), Refusal> {
         if self.pass.changed().await.is_err() {
             // The session is over, which its membership hears elsewhere.
             return std::future::pending().await;
         }
         self.read();
         match &self.grant {
-            Some(grant) if crate::auth::may_be_in(grant, delivery) && grant.delivers(delivery) => Ok(()),
+            Some(grant) if crate::auth::allows(grant, delivery, ask).is_ok() => Ok(()),
             _ => Err(Refusal::because(Code::FORBIDDEN, "the new token does not allow this any more")),
         }
     }

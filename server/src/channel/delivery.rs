@@ -1,7 +1,8 @@
 //! The way down: everything that a channel stream carries to the client.
 
+use super::downlink::Tap;
 use bytes::Bytes;
-use dunlin_hub::{Batch, Cursor, Limit};
+use dunlin_hub::{Batch, Cursor, Limit, presence::Watcher};
 use dunlin_proto::{Code, frame::channel::FromServer};
 use dunlin_transport::{ConnectionError, SendStream, WriteError};
 use metrics::counter;
@@ -20,8 +21,14 @@ pub(crate) struct Delivery {
     pub(crate) stream: SendStream,
     /// Where in the log the member reads; `None` if it wants no events.
     pub(crate) cursor: Option<Cursor>,
-    /// The channel's own frames. The stream ends when the sender is dropped and all is written.
+    /// The first frame.
+    pub(crate) joined: Bytes,
+    /// What is meant for this member alone.
+    pub(crate) tap: Tap,
+    /// The channel's answers. The stream ends when the sender is dropped and all is written.
     pub(crate) outbox: mpsc::Receiver<Bytes>,
+    /// What the member is told of who is in the topic; `None` if it does not want to know.
+    pub(crate) watcher: Option<Watcher>,
     /// Whether the client has paused its topics.
     pub(crate) paused: watch::Receiver<bool>,
 }
@@ -38,10 +45,12 @@ impl Delivery {
     }
 
     async fn deliver(&mut self) -> Result<(), WriteError> {
+        self.stream.write(self.joined.clone()).await?;
         loop {
             let quiet = *self.paused.borrow_and_update();
             tokio::select! {
                 biased;
+                mut frames = self.tap.next() => self.stream.write_chunks(&mut frames).await?,
                 frame = self.outbox.recv() => match frame {
                     Some(frame) => self.write_frames(frame).await?,
                     None => return Ok(()),
@@ -51,6 +60,7 @@ impl Delivery {
                     return Err(ConnectionError::LocallyClosed.into());
                 },
                 () = ready(&mut self.cursor), if !quiet => self.write_events().await?,
+                () = news(&mut self.watcher), if !quiet => self.write_presence().await?,
                 // A client that stops the stream has left, also if nothing is ever written to it.
                 stopped = self.stream.stopped() => return Err(match stopped? {
                     Some(code) => WriteError::Stopped(code),
@@ -65,6 +75,11 @@ impl Delivery {
         while let Ok(frame) = self.outbox.try_recv() {
             frames.push(frame);
         }
+        self.stream.write_chunks(&mut frames).await
+    }
+
+    async fn write_presence(&mut self) -> Result<(), WriteError> {
+        let mut frames = self.watcher.as_mut().map(Watcher::read).unwrap_or_default();
         self.stream.write_chunks(&mut frames).await
     }
 
@@ -89,6 +104,13 @@ impl Delivery {
 async fn ready(cursor: &mut Option<Cursor>) {
     match cursor {
         Some(cursor) => cursor.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn news(watcher: &mut Option<Watcher>) {
+    match watcher {
+        Some(watcher) => watcher.ready().await,
         None => std::future::pending().await,
     }
 }

@@ -4,8 +4,12 @@ use super::{
     Channel, Context, End,
     allowance::Allowance,
     applied::{Applied, Known},
+    callbacks::{Callbacks, Overrun, contain},
     delivery::{Delivery, OUTBOX},
+    facts::Facts,
+    presence::grant,
     router::Opening,
+    standing::Standing,
 };
 use crate::{
     clock,
@@ -14,18 +18,18 @@ use crate::{
     tally::Tally,
 };
 use bytes::Bytes;
-use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError};
+use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError, presence::Watcher};
 use dunlin_proto::{
-    Code, Limits, Position, Topic,
+    Code, Limits, Position,
     frame::{
         Refusal,
         channel::{Delivery as Mode, FromClient, FromServer, Join, Joined, Start},
+        presence::Ask,
     },
 };
 use dunlin_transport::{ReadError, SendStream, WriteError};
-use futures_util::FutureExt;
 use metrics::{counter, gauge};
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::time::Duration;
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -66,24 +70,19 @@ pub(crate) async fn farewell(mut send: SendStream, frame: Bytes, refusal: &Refus
 
 /// One membership, from the making of its channel to its end. What panics in the channel's code, panics in here.
 pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Opening) {
-    let Opening { context, mailbox, linger, limits, allowance, first } = opening;
+    let Opening { facts, mailbox, linger, allowance, first } = opening;
     gauge!("dunlin_channels").increment(1);
-    let (topic, session) = (context.topic.clone(), context.session.clone());
     let params = first.join.params.clone();
-    let accepted = async {
-        let mut channel = new();
-        let reply = channel.join(&context, params).await?;
-        Ok((channel, reply))
-    };
-    match contain(&topic, &session, accepted).await.unwrap_or_else(Err) {
-        Ok((channel, reply)) => {
-            Membership { channel, context, mailbox, linger, limits, allowance, held: None }
-                .run(first, reply)
-                .await;
+    match Callbacks::join(new, Context::new(facts), params).await {
+        Ok((callbacks, reply)) => {
+            let standing = Standing::new(callbacks.context.facts.shows.away);
+            let membership = Membership { callbacks, mailbox, linger, allowance, standing, held: None };
+            membership.run(first, reply).await;
         }
-        Err(refusal) => {
-            Box::pin(first.refuse(&context.tally, refusal)).await;
-            Box::pin(turn_away(mailbox, &context.tally)).await;
+        Err((context, refusal)) => {
+            let tally = &context.facts.tally;
+            Box::pin(first.refuse(tally, refusal)).await;
+            Box::pin(turn_away(mailbox, tally)).await;
         }
     }
     gauge!("dunlin_channels").decrement(1);
@@ -97,24 +96,15 @@ async fn turn_away(mut mailbox: mpsc::Receiver<Box<Attach>>, tally: &Tally) {
     }
 }
 
-/// Runs code of the channel. If it panics, that is a refusal.
-async fn contain<T>(topic: &Topic, session: &str, code: impl Future<Output = T>) -> Result<T, Refusal> {
-    AssertUnwindSafe(code).catch_unwind().await.map_err(|_| {
-        tracing::error!(%topic, session, "a channel panicked");
-        counter!("dunlin_channel_panics_total").increment(1);
-        Refusal::new(Code::CHANNEL_FAILED)
-    })
-}
-
 /// What a membership runs with for its whole life.
-struct Membership<C> {
-    channel: C,
-    context: Context,
+struct Membership<C: Channel> {
+    callbacks: Callbacks<C>,
     mailbox: mpsc::Receiver<Box<Attach>>,
     /// How long it waits for its member to come back.
     linger: Duration,
-    limits: Limits,
     allowance: Allowance,
+    /// Whether the member counts as away.
+    standing: Standing,
     /// Keeps the topic in being while the member is away, or wants no events: its position stays good.
     held: Option<Hold>,
 }
@@ -123,10 +113,13 @@ struct Membership<C> {
 struct Attached {
     frames: Frames,
     generation: Generation,
+    /// Whether the client has paused its topics.
+    paused: watch::Receiver<bool>,
     outbox: mpsc::Sender<Bytes>,
     delivery: AbortOnDropHandle<Result<(), WriteError>>,
     limits: Limits,
     mode: Mode,
+    ask: Ask,
     /// The push that the channel is handling: still set when its code has panicked.
     handling: Option<u64>,
 }
@@ -150,28 +143,36 @@ impl Next {
         }
     }
 
-    fn violation(tally: &Tally, refusal: Refusal) -> Self {
-        tally.refused(refusal.code);
+    fn violation<C: Channel>(callbacks: &Callbacks<C>, refusal: Refusal) -> Self {
+        callbacks.context.facts.tally.refused(refusal.code);
         Self::Over(End::Violation, Some(refusal))
+    }
+
+    fn overrun<C: Channel>(callbacks: &Callbacks<C>, overrun: Overrun) -> Self {
+        Self::Over(End::Overrun, Some(overrun.refusal(&callbacks.context)))
     }
 }
 
 impl<C: Channel> Membership<C> {
     /// Serves the member, whom the channel has accepted with this reply, until the membership is over.
     async fn run(mut self, first: Box<Attach>, reply: Bytes) {
-        let (topic, session) = (self.context.topic.clone(), self.context.session.clone());
+        let (topic, session) = (self.facts().topic.clone(), self.facts().session.clone());
+        let tally = self.facts().tally.clone();
         let mut attached = None;
         let served = contain(&topic, &session, self.serve(first, reply, &mut attached)).await;
-        let (why, refusal) = served.unwrap_or_else(|failed| {
-            self.context.tally.refused(failed.code);
-            (End::Failed, Some(failed))
-        });
-        Box::pin(turn_away(self.mailbox, &self.context.tally)).await;
+        let (why, refusal) = served.unwrap_or_else(|failed| (End::Failed, Some(failed)));
+        if let (End::Failed | End::Overrun | End::Closed, Some(refusal)) = (why, &refusal) {
+            tally.refused(refusal.code);
+        }
+        Box::pin(turn_away(self.mailbox, &tally)).await;
         if let Some(attached) = attached {
             Box::pin(attached.close(refusal)).await;
         }
-        // A panic in here changes nothing any more.
-        let _ = contain(&topic, &session, self.channel.terminate(&self.context, why)).await;
+        self.callbacks.terminate(why).await;
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.callbacks.context.facts
     }
 
     async fn serve(
@@ -180,7 +181,7 @@ impl<C: Channel> Membership<C> {
         reply: Bytes,
         attached: &mut Option<Attached>,
     ) -> (End, Option<Refusal>) {
-        let mut applied = Applied::new(self.limits.pushes as usize);
+        let mut applied = Applied::new(self.facts().limits.pushes as usize);
         let mut next = Next::Attach(first);
         let mut is_member = false;
         loop {
@@ -191,10 +192,10 @@ impl<C: Channel> Membership<C> {
                         is_member = true;
                         let stream = attached.insert(stream);
                         let serve = stream.serve(
-                            &mut self.channel,
-                            &self.context,
+                            &mut self.callbacks,
                             &mut self.mailbox,
                             &mut self.allowance,
+                            &mut self.standing,
                             &mut applied,
                         );
                         let next = Box::pin(serve).await;
@@ -235,7 +236,7 @@ impl<C: Channel> Membership<C> {
                     SubscribeError::TopicLimit => Code::TOPIC_LIMIT,
                     _ => Code::UNAVAILABLE,
                 };
-                attach.refuse(&self.context.tally, Refusal::because(code, &error.to_string())).await;
+                attach.refuse(&self.facts().tally, Refusal::because(code, &error.to_string())).await;
                 return None;
             }
         };
@@ -253,27 +254,37 @@ impl<C: Channel> Membership<C> {
             reply,
             head: Some(cursor.head().offset),
         };
-        self.context.tally.joined(start);
+        self.facts().tally.joined(start);
         self.allowance.begin(cursor.position());
         let (outbox, frames) = mpsc::channel(OUTBOX);
-        outbox.try_send(FromServer::Joined(joined).encode()).expect("the outbox is new and has room");
         attach.send.set_priority(i32::from(attach.join.priority) - 128);
         let wants_events = attach.join.delivery != Mode::None;
         let delivery = Delivery {
             stream: attach.send,
+            joined: FromServer::Joined(joined).encode(),
+            tap: self.facts().downlink.tap(attach.generation.clone()),
             cursor: wants_events.then_some(cursor),
             outbox: frames,
-            paused: attach.paused,
+            watcher: self.watch(attach.join.presence),
+            paused: attach.paused.clone(),
         };
         Some(Attached {
             frames: attach.frames,
             generation: attach.generation,
+            paused: attach.paused,
             outbox,
             delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
-            limits: self.limits,
+            limits: self.facts().limits,
             mode: attach.join.delivery,
+            ask: attach.join.presence,
             handling: None,
         })
+    }
+
+    /// What the member of this stream is told of who is in the topic.
+    fn watch(&self, ask: Ask) -> Option<Watcher> {
+        let Facts { presence, topic, shows, .. } = self.facts();
+        Some(presence.watch(topic, grant(ask, shows.mode)?))
     }
 
     async fn subscribe(&mut self, join: &Join, is_allowed: bool) -> Result<Cursor, SubscribeError> {
@@ -283,16 +294,45 @@ impl<C: Channel> Membership<C> {
             Some(position) => From::After(position),
         };
         let order = if join.delivery == Mode::Latest { Order::Latest } else { Order::All };
-        self.context.hub.subscribe(&self.context.topic, from, order, clock::now_ms()).await
+        let Facts { hub, topic, origin, .. } = self.facts();
+        Ok(hub.subscribe(topic, from, order, clock::now_ms()).await?.passing_by(*origin))
     }
 
+    /// Waits for the member to come back; the channel goes on meanwhile.
     async fn wait(&mut self) -> Next {
-        let expiry = Instant::now() + self.linger;
-        match tokio::time::timeout_at(expiry, self.mailbox.recv()).await {
-            Ok(Some(attach)) => Next::Attach(attach),
-            Ok(None) => Next::Over(End::SessionEnded, None),
-            Err(_) => Next::Over(End::Expired, None),
+        let now = Instant::now();
+        let expiry = now + self.linger;
+        self.standing.is_missing(now);
+        loop {
+            let woken = tokio::select! {
+                attach = self.mailbox.recv() => return match attach {
+                    Some(attach) => Next::Attach(attach),
+                    None => Next::Over(End::SessionEnded, None),
+                },
+                woken = self.callbacks.next() => woken,
+                () = self.standing.away() => {
+                    self.callbacks.context.set_away(true);
+                    continue;
+                }
+                () = tokio::time::sleep_until(expiry) => return Next::Over(End::Expired, None),
+            };
+            if let Some(over) = Box::pin(inform(&mut self.callbacks, woken)).await {
+                return over;
+            }
         }
+    }
+}
+
+/// Has the channel handle what woke it; how it ended, if it does.
+async fn inform<C: Channel>(callbacks: &mut Callbacks<C>, woken: Result<C::Info, Overrun>) -> Option<Next> {
+    let handled = match woken {
+        Ok(info) => callbacks.handle_info(info).await,
+        Err(overrun) => Err(overrun),
+    };
+    match handled {
+        Ok(Ok(())) => None,
+        Ok(Err(refusal)) => Some(Next::Over(End::Closed, Some(refusal))),
+        Err(overrun) => Some(Next::overrun(callbacks, overrun)),
     }
 }
 
@@ -305,22 +345,29 @@ fn replace(attached: &mut Option<Attached>, refusal: Option<Refusal>) {
 }
 
 impl Attached {
-    /// Handles what the member sends, until the stream ends or another takes its place.
+    /// Handles what the member sends and what else concerns the channel, until the stream ends or another takes its place.
     async fn serve<C: Channel>(
         &mut self,
-        channel: &mut C,
-        context: &Context,
+        callbacks: &mut Callbacks<C>,
         mailbox: &mut mpsc::Receiver<Box<Attach>>,
         allowance: &mut Allowance,
+        standing: &mut Standing,
         applied: &mut Applied,
     ) -> Next {
+        // A reply for which the outbox has no room: nothing is read before there is some.
+        let mut unsent = None;
         loop {
+            if *self.paused.borrow_and_update() {
+                standing.is_missing(Instant::now());
+            } else if standing.is_back() {
+                callbacks.context.set_away(false);
+            }
             let frame = tokio::select! {
                 attach = mailbox.recv() => return Next::moved(attach),
-                allowed = allowance.changed(self.mode) => match allowed {
+                allowed = allowance.changed(self.mode, self.ask) => match allowed {
                     Ok(()) => continue,
                     Err(refusal) => {
-                        context.tally.refused(refusal.code);
+                        callbacks.context.facts.tally.refused(refusal.code);
                         return Next::Over(End::Forbidden, Some(refusal));
                     }
                 },
@@ -328,51 +375,64 @@ impl Attached {
                     Ok(Err(WriteError::Stopped(_))) if self.generation.is_present() => Next::Over(End::Left, None),
                     _ => Next::Detached,
                 },
-                frame = self.frames.next() => frame,
+                room = self.outbox.reserve(), if unsent.is_some() => {
+                    // Without a room the delivery has ended, which the next turn looks at.
+                    if let (Ok(room), Some(reply)) = (room, unsent.take()) {
+                        room.send(reply);
+                    }
+                    continue;
+                }
+                // Without its sender the connection is gone, which others notice.
+                Ok(()) = self.paused.changed() => continue,
+                () = standing.away() => {
+                    callbacks.context.set_away(true);
+                    continue;
+                }
+                woken = callbacks.next() => match inform(callbacks, woken).await {
+                    None => continue,
+                    Some(over) => return over,
+                },
+                frame = self.frames.next(), if unsent.is_none() => frame,
             };
             // What a connection still brings that the session has left is as good as lost: a push comes again on the next one,
             // and an end may be nothing but the client's way of dropping the connection.
             if !self.generation.is_present() {
                 return Next::Detached;
             }
-            let reply = match frame {
-                Ok(Some(frame)) => match self.handle(channel, context, allowance, applied, &frame).await {
-                    Ok(reply) => reply,
-                    Err(refusal) => return Next::violation(&context.tally, refusal),
+            unsent = match frame {
+                Ok(Some(frame)) => match self.handle(callbacks, allowance, applied, &frame).await {
+                    Ok(reply) => Some(reply),
+                    Err(over) => return over,
                 },
                 Ok(None) => return Next::Over(End::Left, None),
                 Err(FrameError::Stream(ReadError::Reset(_))) => return Next::Over(End::Left, None),
                 Err(error) => match error.code() {
                     Some(code) => {
-                        return Next::violation(&context.tally, Refusal::because(code, &error.to_string()));
+                        return Next::violation(callbacks, Refusal::because(code, &error.to_string()));
                     }
                     None => return Next::Detached,
                 },
             };
-            tokio::select! {
-                biased;
-                // Fails only when the delivery has ended, which the next turn looks at.
-                _ = self.outbox.send(reply) => {}
-                // The member reads no replies here; on its next stream it asks for this one again, and gets it.
-                attach = mailbox.recv() => return Next::moved(attach),
-            }
         }
     }
 
+    /// The reply to a frame, or how it ends the membership.
     async fn handle<C: Channel>(
         &mut self,
-        channel: &mut C,
-        context: &Context,
+        callbacks: &mut Callbacks<C>,
         allowance: &mut Allowance,
         applied: &mut Applied,
         frame: &Bytes,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<Bytes, Next> {
         let push = match FromClient::decode(frame) {
             Ok(FromClient::Push(push)) => push,
             Ok(FromClient::Join(_)) => {
-                return Err(Refusal::because(Code::UNEXPECTED_FRAME, "a second Join on one stream"));
+                let refusal = Refusal::because(Code::UNEXPECTED_FRAME, "a second Join on one stream");
+                return Err(Next::violation(callbacks, refusal));
             }
-            Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
+            Err(error) => {
+                return Err(Next::violation(callbacks, Refusal::because(error.code(), &error.to_string())));
+            }
         };
         let reference = push.reference;
         match applied.check(reference) {
@@ -392,14 +452,14 @@ impl Attached {
             Err(refusal)
         } else {
             self.handling = Some(reference);
-            channel.handle_in(context, push).await
+            callbacks.handle_in(push).await.map_err(|overrun| Next::overrun(callbacks, overrun))?
         };
         self.handling = None;
         counter!("dunlin_pushes_total").increment(1);
         let frame = match answer {
             Ok(payload) => reply(reference, Code::OK, payload),
             Err(refusal) => {
-                context.tally.refused(refusal.code);
+                callbacks.context.facts.tally.refused(refusal.code);
                 reply(reference, refusal.code, refusal.message.into())
             }
         };

@@ -1,24 +1,26 @@
-//! The built-in channel: every push is published to all members.
+//! The built-in channel: every push is published to all members; who asks for presence is shown as well.
 
-use super::{Channel, Context, Push};
+use super::{Ask, Channel, Context, Push};
 use bytes::Bytes;
-use dunlin_hub::PublishError;
-use dunlin_proto::{Code, Position, frame::Refusal};
+use dunlin_proto::{Position, frame::Refusal};
 use rmp::encode;
+use std::convert::Infallible;
 
 /// Publish and subscribe, for servers that embed no code of their own.
 pub(crate) struct PubSub;
 
 impl Channel for PubSub {
-    async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
+    type Info = Infallible;
+
+    async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
+        if context.presence_asked() != Ask::None {
+            context.track(context.session().name(), params.unwrap_or_default())?;
+        }
         Ok(Bytes::new())
     }
 
     async fn handle_in(&mut self, context: &Context, push: Push) -> Result<Bytes, Refusal> {
-        match context.broadcast(push).await {
-            Ok(published) => Ok(reply(published.position)),
-            Err(error) => Err(refusal(&error)),
-        }
+        Ok(reply(context.broadcast(push).await?.position))
     }
 }
 
@@ -32,12 +34,4 @@ fn reply(position: Position) -> Bytes {
         encode::write_uint(&mut out, value).expect(INFALLIBLE);
     }
     out.into()
-}
-
-fn refusal(error: &PublishError) -> Refusal {
-    let code = match error {
-        PublishError::TopicLimit => Code::TOPIC_LIMIT,
-        _ => Code::UNAVAILABLE,
-    };
-    Refusal::because(code, &error.to_string())
 }

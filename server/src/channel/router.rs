@@ -1,11 +1,12 @@
 //! Which channel serves which topic.
 
 use super::{
-    Channel, Context,
+    Channel,
     allowance::Allowance,
+    facts::Facts,
     membership::{self, Attach},
 };
-use dunlin_proto::{Limits, Pattern, Topic};
+use dunlin_proto::{Pattern, Topic};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -18,10 +19,9 @@ type Route = Box<dyn Fn(Opening) -> Pin<Box<dyn Future<Output = ()> + Send>> + S
 
 /// What a membership begins with.
 pub(crate) struct Opening {
-    pub(crate) context: Context,
+    pub(crate) facts: Facts,
     pub(crate) mailbox: mpsc::Receiver<Box<Attach>>,
     pub(crate) linger: Duration,
-    pub(crate) limits: Limits,
     pub(crate) allowance: Allowance,
     pub(crate) first: Box<Attach>,
 }

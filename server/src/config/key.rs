@@ -255,6 +255,75 @@ pub const KEYS: &[Key] = &[
         "Most pushes to one topic in a second, of all sessions; 0 for no bound."
     ),
     ranged!(
+        "channels.timeout",
+        "10s",
+        10..=HOUR,
+        "a time from 10ms to 1h",
+        "A channel of which one callback takes longer than this is ended."
+    ),
+    ranged!(
+        "channels.mailbox",
+        "256",
+        1..=1_000_000,
+        "a whole number from 1 to 1000000",
+        "Most messages of the application that wait for one channel, and most timers of it; a channel that is sent more is ended."
+    ),
+    text(
+        "presence.mode",
+        "full",
+        "off, counts or full",
+        "The most that members are told of who is in their topic, if they ask when they join. The built-in channel shows those who ask.",
+    ),
+    text(
+        "presence.away",
+        "off",
+        "a time from 0s to 24h, or off",
+        "A member whose client is paused or gone for this long is shown as away.",
+    ),
+    ranged!(
+        "presence.interval",
+        "100ms",
+        10..=HOUR,
+        "a time from 10ms to 1h",
+        "What changes in a topic is told at most this often; each time costs a write for each member who has asked."
+    ),
+    ranged!(
+        "presence.list",
+        "10000",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "Topics with more entries than this tell how many there are, and not who. Who joins gets the whole list: some 50 bytes for each \
+         entry and its data."
+    ),
+    ranged!(
+        "presence.entries",
+        "100000",
+        1..=10_000_000,
+        "a whole number from 1 to 10000000",
+        "Most entries in one topic."
+    ),
+    ranged!(
+        "presence.devices",
+        "32",
+        1..=100_000,
+        "a whole number from 1 to 100000",
+        "Most entries of one user in one topic."
+    ),
+    ranged!(
+        "presence.data",
+        "1KiB",
+        0..=8 * KIB,
+        "a size from 0B to 8KiB",
+        "Most bytes that an entry says of itself."
+    ),
+    ranged!(
+        "presence.total",
+        "1000000",
+        1..=100_000_000,
+        "a whole number from 1 to 100000000",
+        "Most entries in all topics; each costs some 500 bytes, its name and its data."
+    ),
+    ranged!(
         "history.count",
         "1000",
         0..=10_000_000,

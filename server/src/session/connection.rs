@@ -3,6 +3,7 @@
 use super::{
     Carrier, Generation, Session, Shared,
     handshake::{self, Greeted},
+    hook::{Connecting, Hook},
     registry::{Opened, Registry},
 };
 use crate::{
@@ -45,6 +46,8 @@ const SPARE_STREAMS: u32 = 16;
 pub(crate) struct Node {
     pub(crate) shared: Shared,
     pub(crate) registry: Registry,
+    /// The application's word about who may connect.
+    pub(crate) hook: Hook,
     pub(crate) drain: Drain,
     pub(crate) idle_timeout: std::time::Duration,
     /// Who may connect.
@@ -77,9 +80,16 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
         }
     };
     let access = Access::of(&node.console, place, token.as_deref());
-    drop(token);
+    let connecting = Connecting::new(&greeted.hello, connection.remote_address(), pass.user(), token);
+    let assigns = match node.hook.ask(connecting, node.shared.bounds.deadline).await {
+        Ok(assigns) => assigns,
+        Err(refusal) => {
+            return handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
+        }
+    };
     let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access, pass);
     let Opened { session, generation, resumed } = &opened;
+    session.assign(generation, assigns);
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
         agent = greeted.hello.agent, resumed, user = session.user(), "session opened"

@@ -42,7 +42,8 @@ impl Registry {
     pub(crate) fn open(&self, hello: &Hello, carrier: Carrier, access: Access, pass: Pass) -> Opened {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
         let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
-        let held = ticket.and_then(|ticket| sessions.get(&ticket)).filter(|held| held.client == hello.client);
+        let held = ticket.and_then(|ticket| sessions.get(&ticket));
+        let held = held.filter(|held| held.client == hello.client && !held.is_over());
         let held = held.filter(|held| held.user() == pass.user());
         if let Some(session) = held {
             let generation = session.connect(carrier, access, pass);
@@ -113,7 +114,8 @@ impl Registry {
         let excess = parked.len().saturating_sub(self.bounds.parked);
         let mut ended = 0;
         for (at, (since, ticket)) in parked.iter().enumerate() {
-            if at < excess || now.duration_since(*since) >= self.bounds.linger {
+            let is_over = sessions.get(ticket).is_some_and(|session| session.is_over());
+            if at < excess || is_over || now.duration_since(*since) >= self.bounds.linger {
                 if let Some(session) = sessions.remove(ticket) {
                     session.end();
                 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     admission::Admission,
     auth::{Pass, Revoke},
-    channel::{Channel, Context, End, PubSub, membership::Attach, router::Router},
+    channel::{Channel, Context, End, PubSub, membership::Attach, presence::ENCODE, router::Router},
     config,
     frames::{Frames, Room},
     guard::Access,
@@ -76,8 +76,27 @@ impl World {
         let rates = Arc::new(Rates::new(config::Rates::default()));
         let memberships = TaskTracker::new();
         let registry = Registry::new(bounds, tally.clone(), rates.clone());
+        let channels = config::Channels { timeout: Duration::from_secs(10), mailbox: 256 };
+        let bounds_of_presence = dunlin_hub::presence::Config::default();
+        let presence = dunlin_hub::Presence::new(bounds_of_presence, ENCODE);
+        let shows = config::Presence { mode: config::Mode::Off, away: None, bounds: bounds_of_presence };
         let admission = Admission::new(bounds.total, bounds.per_address);
-        Self { shared: Shared { hub, router, bounds, tally, rates, memberships }, registry, admission }
+        Self {
+            shared: Shared {
+                hub,
+                router,
+                bounds,
+                channels,
+                presence,
+                shows,
+                tally,
+                rates,
+                memberships,
+                witness: None,
+            },
+            registry,
+            admission,
+        }
     }
 
     /// A connection whose client says hello; with the ticket of another line, it resumes.
@@ -163,6 +182,8 @@ async fn a_join_read_on_a_connection_that_was_left_begins_no_membership() {
 struct Tell(mpsc::UnboundedSender<&'static str>);
 
 impl Channel for Tell {
+    type Info = std::convert::Infallible;
+
     async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
         self.0.send("joined").unwrap();
         Ok(Bytes::new())
@@ -213,7 +234,7 @@ async fn a_connection_that_was_left_changes_nothing_about_the_session() {
     world.registry.park(session, &old.opened.generation, now);
     world.registry.close(session, &old.opened.generation, now);
     assert_eq!(session.state().access, Access::TokenRequired);
-    assert!(!session.presence().is_parked);
+    assert!(!session.whereabouts().is_parked);
     assert!(world.connect(Some(&new), Access::Off).opened.resumed, "the session is still there");
 }
 

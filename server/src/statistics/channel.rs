@@ -3,13 +3,16 @@
 use crate::channel::{Channel, Context, Push};
 use bytes::Bytes;
 use dunlin_proto::{Code, frame::Refusal};
+use std::convert::Infallible;
 
 /// A membership in one of the server's own topics.
 pub(crate) struct Figures;
 
 impl Channel for Figures {
+    type Info = Infallible;
+
     async fn join(&mut self, context: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
-        context.access.check()?;
+        context.facts.access.check()?;
         Ok(Bytes::new())
     }
 

@@ -234,7 +234,7 @@ async fn read(mut channel: Channel, client: u32, trace: Trace) {
                     away_ms: u64::try_from(joined.away.as_millis()).unwrap_or(u64::MAX),
                 },
                 Message::Restarted(at) => What::Restarted { topic, position: (at.epoch, at.offset) },
-                Message::Direct { .. } => continue,
+                Message::Direct { .. } | Message::Presence(_) => continue,
             },
         );
     }

@@ -83,6 +83,9 @@ fn of_message(topic: &str, message: &Message) -> Value {
             add_payload(&mut object, payload);
             object
         }
+        Message::Presence(diff) => {
+            json!({ "type": "presence", "topic": topic, "users": diff.users, "devices": diff.devices })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Log;
 use crate::{
+    Origin,
     config::is_younger,
     cursor::{Batch, Limit, Order},
 };
@@ -29,8 +30,15 @@ impl Log {
         position.epoch == self.origin.epoch && offsets.contains(&position.offset)
     }
 
-    /// What follows the position, and the position after it. `None` if and only if the position is the tail.
-    pub(crate) fn read(&self, from: Position, order: Order, limit: Limit) -> Option<(Batch, Position)> {
+    /// What follows the position, and the position after it. `None` if and only if the position is the tail. What comes from
+    /// the reader itself is left out, and may have been all that there was.
+    pub(crate) fn read(
+        &self,
+        from: Position,
+        order: Order,
+        own: Option<Origin>,
+        limit: Limit,
+    ) -> Option<(Batch, Position)> {
         if from == self.tail() {
             return None;
         }
@@ -48,16 +56,20 @@ impl Log {
         if from.offset < gone {
             return Some(gap(from, Position::new(from.epoch, gone)));
         }
-        Some(self.batch(from, order, limit))
+        Some(self.batch(from, order, own, limit))
     }
 
-    fn batch(&self, from: Position, order: Order, limit: Limit) -> (Batch, Position) {
+    fn batch(&self, from: Position, order: Order, own: Option<Origin>, limit: Limit) -> (Batch, Position) {
         let first = self.entries.partition_point(|entry| entry.record.offset <= from.offset);
         let mut frames = Vec::new();
         let mut bytes = 0;
         let mut last = from;
         for entry in self.entries.range(first..) {
             if order == Order::Latest && entry.superseded {
+                continue;
+            }
+            if own.is_some() && entry.record.origin == own {
+                last.offset = entry.record.offset;
                 continue;
             }
             bytes += entry.record.frame.len();
@@ -67,7 +79,7 @@ impl Log {
             frames.push(entry.record.frame.clone());
             last.offset = entry.record.offset;
         }
-        // Never empty: nothing supersedes the newest event, and what is gone of it is in a gap.
+        // Nothing supersedes the newest event, and what is gone of it is in a gap: empty only if the rest is the reader's own.
         (Batch::Events(frames), last)
     }
 
@@ -100,12 +112,13 @@ mod tests {
     fn a_batch_keeps_both_limits_but_has_at_least_one_frame() {
         let mut log = log(Retention::default());
         add_all(&mut log, &[("aaaa", None), ("bbbb", None), ("cccc", None)]);
-        let read = |offset, frames, bytes| log.read(at(offset), Order::All, Limit { frames, bytes }).unwrap();
+        let read =
+            |offset, frames, bytes| log.read(at(offset), Order::All, None, Limit { frames, bytes }).unwrap();
         assert_eq!(read(0, 2, 99), (events(&["aaaa", "bbbb"]), at(2)));
         assert_eq!(read(0, 9, 8), (events(&["aaaa", "bbbb"]), at(2)));
         assert_eq!(read(0, 9, 7), (events(&["aaaa"]), at(1)));
         assert_eq!(read(1, 0, 0), (events(&["bbbb"]), at(2)));
-        assert_eq!(log.read(at(3), Order::All, ANY), None);
+        assert_eq!(log.read(at(3), Order::All, None, ANY), None);
     }
 
     #[test]
@@ -115,9 +128,9 @@ mod tests {
             &mut log,
             &[("a1", Some("a")), ("x1", None), ("b1", Some("b")), ("a2", Some("a")), ("x2", None)],
         );
-        assert_eq!(log.read(at(0), Order::Latest, ANY), Some((events(&["b1", "a2", "x2"]), at(5))));
+        assert_eq!(log.read(at(0), Order::Latest, None, ANY), Some((events(&["b1", "a2", "x2"]), at(5))));
         let one = Limit { frames: 1, ..ANY };
-        assert_eq!(log.read(at(3), Order::Latest, one), Some((events(&["a2"]), at(4))));
+        assert_eq!(log.read(at(3), Order::Latest, None, one), Some((events(&["a2"]), at(4))));
     }
 
     #[test]
@@ -128,12 +141,12 @@ mod tests {
             &[("a1", Some("a")), ("b1", Some("b")), ("a2", Some("a")), ("b2", Some("b")), ("b3", Some("b"))],
         );
         // a1 and b1 have left the log, but each had a successor.
-        assert_eq!(log.read(at(0), Order::All, ANY), Some((Batch::Gap { from: 1, to: 2 }, at(2))));
-        assert_eq!(log.read(at(0), Order::Latest, ANY), Some((events(&["a2", "b3"]), at(5))));
+        assert_eq!(log.read(at(0), Order::All, None, ANY), Some((Batch::Gap { from: 1, to: 2 }, at(2))));
+        assert_eq!(log.read(at(0), Order::Latest, None, ANY), Some((events(&["a2", "b3"]), at(5))));
         // Now a2 goes, the latest of its key.
         add_all(&mut log, &[("b4", Some("b"))]);
-        assert_eq!(log.read(at(1), Order::Latest, ANY), Some((Batch::Gap { from: 2, to: 3 }, at(3))));
-        assert_eq!(log.read(at(3), Order::Latest, ANY), Some((events(&["b4"]), at(6))));
+        assert_eq!(log.read(at(1), Order::Latest, None, ANY), Some((Batch::Gap { from: 2, to: 3 }, at(3))));
+        assert_eq!(log.read(at(3), Order::Latest, None, ANY), Some((events(&["b4"]), at(6))));
     }
 
     #[test]
@@ -156,7 +169,7 @@ mod tests {
         let mut log = log(Retention::default());
         add_all(&mut log, &[("a", None), ("b", None)]);
         log.begin(Position::new(8, 40));
-        let read = |from| log.read(from, Order::All, ANY);
+        let read = |from| log.read(from, Order::All, None, ANY);
         assert_eq!(read(at(0)), Some((Batch::Gap { from: 1, to: 2 }, at(2))));
         assert_eq!(read(at(2)), Some((Batch::Restarted(Position::new(8, 40)), Position::new(8, 40))));
         assert_eq!(

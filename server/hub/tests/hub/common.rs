@@ -26,7 +26,7 @@ pub(crate) fn topic(name: &str) -> Topic {
 }
 
 pub(crate) fn message(payload: impl Into<Bytes>) -> Message {
-    Message { id: None, event: "say".into(), payload: payload.into(), key: None }
+    Message { id: None, event: "say".into(), payload: payload.into(), key: None, origin: None }
 }
 
 pub(crate) fn with_id(id: &str) -> Message {

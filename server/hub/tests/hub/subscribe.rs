@@ -1,7 +1,9 @@
 //! From where a subscriber reads, and when that is refused.
 
 use crate::common::*;
-use dunlin_hub::{Batch, Config, Order, Outcome, PublishError, Retention, Start, SubscribeError};
+use dunlin_hub::{
+    Batch, Config, Message, Order, Origin, Outcome, PublishError, Retention, Start, SubscribeError,
+};
 use dunlin_proto::Position;
 use std::{sync::Arc, time::Duration};
 
@@ -141,4 +143,18 @@ async fn a_cursor_does_not_keep_the_hub() {
     drop(hub);
     assert!(gone.upgrade().is_none());
     assert_eq!(offsets(&mut reader), [1]);
+}
+
+#[tokio::test]
+async fn what_comes_from_a_reader_passes_it_by() {
+    let (hub, room) = (hub(retain(9)), topic("room:1"));
+    let me = Origin(7);
+    let mut mine = subscribe(&hub, &room, Start::Now).await.passing_by(me);
+    let mut others = subscribe(&hub, &room, Start::Now).await;
+    for origin in [Some(me), None, Some(Origin(8)), Some(me)] {
+        hub.publish(&room, Message { origin, ..message("x") }, 0).await.unwrap();
+    }
+    assert_eq!((offsets(&mut mine), offsets(&mut others)), (vec![2, 3], vec![1, 2, 3, 4]));
+    assert_eq!(mine.read(ANY), None, "its own last event is behind it");
+    assert_eq!(mine.position(), others.position());
 }

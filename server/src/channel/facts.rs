@@ -1,0 +1,42 @@
+//! What a membership is about, whatever its channel.
+
+use super::{assigns::Assigns, downlink::Downlink};
+use crate::{auth::Pass, config, guard::Access, session::Session, tally::Tally, testing::Ended};
+use dunlin_hub::{Hub, Origin, Presence};
+use dunlin_proto::{
+    Limits, Topic,
+    frame::{control::ClientId, presence::Ask},
+};
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, watch};
+
+/// One membership's place in the server.
+pub(crate) struct Facts {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) topic: Topic,
+    /// Public name of the session.
+    pub(crate) session: Arc<str>,
+    /// The session, which owns the membership.
+    pub(crate) owner: Weak<Session>,
+    pub(crate) client: ClientId,
+    /// The session's user; `None` where no token names one.
+    pub(crate) user: Option<Arc<str>>,
+    /// What the session may do now.
+    pub(crate) pass: watch::Receiver<Arc<Pass>>,
+    pub(crate) access: Access,
+    pub(crate) tally: Arc<Tally>,
+    /// What the application knew of the client when it connected.
+    pub(crate) assigns: Arc<Assigns>,
+    /// The way to this member alone.
+    pub(crate) downlink: Arc<Downlink>,
+    /// Names this member among all readers of the topic.
+    pub(crate) origin: Origin,
+    pub(crate) limits: Limits,
+    pub(crate) presence: Arc<Presence>,
+    pub(crate) shows: config::Presence,
+    /// What the member asked for when it joined first.
+    pub(crate) ask: Ask,
+    pub(crate) bounds: config::Channels,
+    /// Who wants to know how it ends.
+    pub(crate) witness: Option<mpsc::Sender<Ended>>,
+}
