@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use dunlin_auth::{Algorithm, SigningKey, sign};
 use dunlin_client::{
-    Client, Code, Delivery, JoinError, JoinOptions, Message, Position, PushError, Start, State,
+    Ask, Client, Code, Delivery, JoinError, JoinOptions, Message, Position, PushError, Start, State,
 };
 use dunlin_proto::frame::{
     Refusal,
@@ -87,9 +87,14 @@ async fn a_token_opens_what_it_allows_and_nothing_else(over: Over) {
     let oldest = JoinOptions { since: Some(Position::OLDEST), ..JoinOptions::default() };
     let latest = JoinOptions { delivery: Delivery::Latest, ..JoinOptions::default() };
     let silent = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
-    for (topic, options) in
-        [("room:2", oldest), ("room:2", latest), ("in:1", JoinOptions::default()), ("x", silent.clone())]
-    {
+    let curious = JoinOptions { presence: Ask::Counts, ..JoinOptions::default() };
+    for (topic, options) in [
+        ("room:2", oldest),
+        ("room:2", latest),
+        ("room:2", curious),
+        ("in:1", JoinOptions::default()),
+        ("x", silent.clone()),
+    ] {
         assert_eq!(refused(&reader, topic, options).await, Code::FORBIDDEN, "{topic}");
     }
     let only_says = soon("a join", reader.join("in:1", silent)).await.unwrap();
