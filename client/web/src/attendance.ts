@@ -125,7 +125,7 @@ export class Attendance {
   #isShortEnough(reference: number, { length }: Uint8Array): boolean {
     const limit = this.#live.welcome?.limits.payload ?? 0;
     if (length <= limit) return true;
-    const problem = `a payload of ${length} bytes exceeds the server's limit of ${limit}`;
+    const problem = `a payload of ${length} bytes exceeds the limit of ${limit}`;
     this.#member.outbox.answered(reference)?.reject(new PushError("tooLarge", problem));
     return false;
   }

@@ -159,7 +159,7 @@ export class Channel implements AsyncIterable<Message> {
     const member = this.#member;
     if (this.#closed || member.isLeaving) {
       const { code, message } = this.#closed ?? CLOSED_BY_US;
-      throw new PushError("closed", `the channel has ended: ${message}`, code);
+      throw new PushError("closed", `the channel ended: ${message}`, code);
     }
     if (member.outbox.size >= MOST_PUSHES) {
       throw new PushError("full", `${MOST_PUSHES} pushes of this channel wait for their answers`);

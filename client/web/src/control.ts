@@ -65,7 +65,7 @@ export class Control {
     const frame = await this.next();
     if (frame.kind === Kind.WELCOME) return frame;
     if (frame.kind === Kind.REFUSED) throw new Ended({ type: "refused", refusal: frame });
-    throw unexpected(this.#connection, "something else than an answer to Hello");
+    throw unexpected(this.#connection, "no answer to Hello");
   }
 }
 

@@ -56,8 +56,7 @@ export class Mux {
     const body = message.subarray(HEADER);
     this.#receivedBytes += message.length;
     const number = () => {
-      if (body.length !== 4)
-        throw new Violation(`a body of ${body.length} bytes in a message of kind ${kind}`);
+      if (body.length !== 4) throw new Violation(`${body.length} bytes in a message of kind ${kind}`);
       return view.getUint32(HEADER);
     };
     if (kind === MessageKind.STREAMS) {
@@ -67,7 +66,7 @@ export class Mux {
       this.#admit();
       return;
     }
-    if (id >= this.#nextId) throw new Violation(`a message for channel ${id}, which was not opened`);
+    if (id >= this.#nextId) throw new Violation(`channel ${id} was not opened`);
     const take = this.#taker(kind, body, number);
     const stream = this.#streams.get(id);
     // What crossed with the end of a stream is late, not wrong.
@@ -141,7 +140,7 @@ export class Mux {
         return (stream) => stream.onWindow(more);
       }
       default:
-        throw new Violation(`a message of the unknown kind ${kind}`);
+        throw new Violation(`a message of unknown kind ${kind}`);
     }
   }
 }

@@ -133,7 +133,7 @@ export class MuxStream implements Stream {
   }
 
   onData(body: Uint8Array, last: boolean): void {
-    if (this.#receiveEnded) throw new Violation("bytes after the end of a channel");
+    if (this.#receiveEnded) throw new Violation("bytes after a channel's end");
     if (body.length > this.#receiveWindow) throw new Violation("more bytes than the window");
     this.#receiveWindow -= body.length;
     if (last) this.#receiveEnded = true;

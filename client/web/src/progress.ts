@@ -37,7 +37,7 @@ export class Progress {
     const exact =
       previous === undefined || samePosition(previous, OLDEST) || samePosition(previous, position);
     if (start === "recovered" && !exact) {
-      throw new OutOfOrder(`recovered from ${showPosition(position)}, which is not what was asked for`);
+      throw new OutOfOrder(`recovered from ${showPosition(position)}, not what was asked for`);
     }
     this.#position = position;
     this.#joins += 1;

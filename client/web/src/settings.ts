@@ -71,7 +71,7 @@ function hashBytes(hash: CertificateHash): Uint8Array<ArrayBuffer> {
       ? (digits.match(/[0-9a-f]{2}/gi) ?? []).map((pair) => Number.parseInt(pair, 16))
       : hash;
   if (bytes.length !== 32 || (typeof hash === "string" && digits.length !== 64)) {
-    throw new TypeError("a certificate hash is SHA-256: 32 bytes, or 64 hex digits");
+    throw new TypeError("a certificate hash is 32 bytes, or 64 hex digits");
   }
   return Uint8Array.from(bytes);
 }

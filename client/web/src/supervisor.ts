@@ -223,7 +223,7 @@ export class Supervisor {
         void move.done.then((late) => late.online.abandon("going on with another connection", code()));
         this.#online = undefined;
         const byUs = move.hasAsked || Date.now() < this.#strayAt + STRAY;
-        return isMoved(next.ending) && byUs ? lost("the session was being moved") : next.ending;
+        return isMoved(next.ending) && byUs ? lost("the session has moved") : next.ending;
       }
       online = moved;
       this.#hooks.link(online.live);
@@ -293,7 +293,7 @@ export class Supervisor {
       };
       greeted(live);
       const welcome = await control.welcome();
-      if (welcome.version !== VERSION) throw unexpected(connection, "a version that was not offered");
+      if (welcome.version !== VERSION) throw unexpected(connection, "a version not offered");
       live.welcome = welcome;
       live.handshakeMs = performance.now() - start;
       this.#ticket = welcome.resume;

@@ -48,7 +48,7 @@ export function dialWebSocket(url: string, signal: AbortSignal): Promise<Connect
       signal.removeEventListener("abort", abort);
       if (socket.protocol === SUBPROTOCOL) return resolve(new WebSocketConnection(socket));
       socket.close();
-      reject(new ConnectionLost("the server does not speak this protocol over WebSocket"));
+      reject(new ConnectionLost("another protocol over WebSocket"));
     };
   });
 }

@@ -61,7 +61,7 @@ export class WebTransportConnection implements Connection {
     this.#session = session;
     this.closed = session.closed.then(
       ({ closeCode, reason }) => ({ code: closeCode, reason: reason ?? "" }),
-      () => ({ code: undefined, reason: "the WebTransport connection was lost" }),
+      () => ({ code: undefined, reason: "the connection was lost" }),
     );
     void this.closed.then(() => {
       this.#over = true;

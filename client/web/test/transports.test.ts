@@ -78,7 +78,7 @@ test(
     await assert.rejects(late, { name: "ConnectionLost" });
     assert.deepEqual(await connection.closed, {
       code: undefined,
-      reason: "the WebTransport connection was lost",
+      reason: "the connection was lost",
     });
   }),
 );
@@ -185,7 +185,7 @@ test("without the subprotocol there is no connection", async () => {
   assert.equal(FakeSocket.last.protocols, "dunlin.v1");
   FakeSocket.last.protocol = "";
   FakeSocket.last.onopen?.();
-  await assert.rejects(wrong, /does not speak/);
+  await assert.rejects(wrong, /another protocol/);
 });
 
 test(
