@@ -14,7 +14,8 @@ impl Channel for PubSub {
 
     async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
         if context.presence_asked() != Ask::None {
-            context.track(context.session().name(), params.unwrap_or_default())?;
+            let session = context.session();
+            context.track(context.user().unwrap_or(session.name()), params.unwrap_or_default())?;
         }
         Ok(Bytes::new())
     }
