@@ -228,6 +228,7 @@ impl Session {
             presence: shared.presence.clone(),
             shows: shared.shows,
             ask: attach.join.presence,
+            delivery: attach.join.delivery,
             bounds: shared.channels,
             witness: shared.witness.clone(),
         };

@@ -6,7 +6,7 @@ use dunlin_proto::{
     Code,
     frame::{
         Refusal,
-        channel::{Delivery, Join},
+        channel::Join,
         presence::{Ask, Diff, Entry},
     },
 };
@@ -49,12 +49,7 @@ fn world(settings: &[(&str, &str)]) -> World {
 }
 
 async fn join(client: &Client, topic: &str, presence: Ask, params: Option<&'static str>) -> Member {
-    let join = Join {
-        presence,
-        params: params.map(Bytes::from),
-        delivery: Delivery::None,
-        ..Join::new(topic.parse().unwrap())
-    };
+    let join = Join { presence, params: params.map(Bytes::from), ..Join::new(topic.parse().unwrap()) };
     client.try_join(join).await.unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Who is in a topic, as real clients are told over every transport.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use dunlin_client::{Ask, Channel, Client, JoinOptions, Message, PresenceDiff};
+use dunlin_client::{Ask, Channel, Client, JoinOptions, Message, PresenceDiff, Trust};
 use dunlin_proto::{
     Code,
     frame::{channel, control, presence},
@@ -140,12 +140,16 @@ async fn the_command_line_shows_who_is_there() {
     let _server = home.serve(&[]).await;
     let mut watching = home.client(&["presence", "room:1", "--watch", "--json"]);
     let first = watching.object("presence").await;
-    assert_eq!(first["entries"], serde_json::json!([]), "but for the command itself");
-    let mut other = home.client(&["presence", "room:1", "--watch", "--json"]);
-    let list = other.object("presence").await;
-    assert_eq!(list["entries"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(first["entries"], serde_json::json!([]), "who only watches is not shown");
+    let builder = dunlin_client::Client::builder(&format!("dunlin://{}", home.address())).unwrap();
+    let trust = Trust::CaFile(home.path().join("dev-cert.pem"));
+    let member = soon("a welcome", builder.trust(trust).connect()).await.unwrap();
+    let room = present(&member, "room:1", Ask::Full).await;
     while watching.object("change").await["joins"].as_array().unwrap().is_empty() {}
-    other.signal("INT").await;
-    assert_eq!(other.ended().await.code(), Some(0));
+    let mut list = home.client(&["presence", "room:1", "--json"]);
+    let list = list.object("presence").await;
+    assert_eq!((list["users"].as_u64(), list["entries"].as_array().unwrap().len()), (Some(1), 1), "{list}");
+    drop(room);
+    member.close().await;
     while watching.object("change").await["leaves"].as_array().unwrap().is_empty() {}
 }

@@ -3,9 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use console::style;
-use dunlin_client::{
-    Ask, Channel, Client, Delivery, JoinOptions, Message, PresenceDiff, PresenceEntry, State,
-};
+use dunlin_client::{Ask, Channel, Client, Delivery, JoinOptions, Message, PresenceDiff, PresenceEntry};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -28,8 +26,8 @@ Examples:
   dunlin presence room:42 --watch
   dunlin presence room:42 --json | jq -r '.entries[].key'
 
-What is shown is what the application tracks. The built-in channel shows those who ask who is there, under the names \
-of their sessions; this command's own is left out of the list.
+What is shown is what the application tracks. The built-in channel shows those who ask who is there, under their users \
+or the names of their sessions. This command only watches, and is not shown.
 
 With --json, each line is an object with a `type`:
   presence  topic, users, devices, entries (each with key, id, data, away)
@@ -60,17 +58,13 @@ async fn show(client: &Client, args: &Args) -> Result<Exit, Failure> {
     let presence = if args.counts { Ask::Counts } else { Ask::Full };
     let options = JoinOptions { delivery: Delivery::None, presence, ..JoinOptions::default() };
     let mut channel = connect::join(client, &args.topic, options).await?;
-    let own = match &*client.state().borrow() {
-        State::Online { session, .. } => session.clone(),
-        _ => String::new(),
-    };
     let mut stop = pin!(interrupted());
     let first = tokio::select! {
         first = timeout(PATIENCE, change(&mut channel)) => first,
         () = &mut stop => return Err(Failure::interrupted()),
     };
     match first {
-        Ok(Some(_)) => say_list(args, &channel, &own)?,
+        Ok(Some(_)) => say_list(args, &channel)?,
         Ok(None) => return Err(connect::ended(&args.topic, channel.closed().as_ref())),
         Err(_) => {
             return Err(Failure::new(
@@ -91,7 +85,7 @@ async fn show(client: &Client, args: &Args) -> Result<Exit, Failure> {
         let Some(diff) = diff else {
             return Err(connect::ended(&args.topic, channel.closed().as_ref()));
         };
-        say_change(args, &diff, &own)?;
+        say_change(args, &diff)?;
     }
 }
 
@@ -104,33 +98,32 @@ async fn change(channel: &mut Channel) -> Option<PresenceDiff> {
     }
 }
 
-fn say_list(args: &Args, channel: &Channel, own: &str) -> std::io::Result<()> {
+fn say_list(args: &Args, channel: &Channel) -> std::io::Result<()> {
     let list = channel.presence();
-    let others = || list.entries().filter(|entry| *entry.key != *own);
     if args.json {
-        let entries: Vec<_> = others().map(object).collect();
+        let entries: Vec<_> = list.entries().map(object).collect();
         return say::line(json!({
             "type": "presence", "topic": args.topic, "users": list.users(), "devices": list.devices(), "entries": entries,
         }));
     }
-    for entry in others() {
+    for entry in list.entries() {
         say::line(row(" ", entry))?;
     }
     say::remark(counted(&args.topic, list.users(), list.devices()));
     Ok(())
 }
 
-fn say_change(args: &Args, diff: &PresenceDiff, own: &str) -> std::io::Result<()> {
+fn say_change(args: &Args, diff: &PresenceDiff) -> std::io::Result<()> {
     let PresenceDiff { joins, updates, leaves, users, devices } = diff;
-    let lists = [joins, updates, leaves].map(|list| list.iter().filter(|entry| *entry.key != *own));
     if args.json {
-        let [joins, updates, leaves] = lists.map(|list| list.map(object).collect::<Vec<_>>());
+        let [joins, updates, leaves] =
+            [joins, updates, leaves].map(|list| list.iter().map(object).collect::<Vec<_>>());
         return say::line(json!({
             "type": "change", "topic": args.topic, "users": users, "devices": devices,
             "joins": joins, "updates": updates, "leaves": leaves,
         }));
     }
-    for (mark, list) in ["+", "~", "-"].into_iter().zip(lists) {
+    for (mark, list) in [("+", joins), ("~", updates), ("-", leaves)] {
         for entry in list {
             say::line(row(mark, entry))?;
         }
@@ -142,7 +135,8 @@ fn say_change(args: &Args, diff: &PresenceDiff, own: &str) -> std::io::Result<()
 }
 
 fn counted(topic: &str, users: u64, devices: u64) -> String {
-    format!("{topic}: {users} users with {devices} devices, this command's own if the topic shows it")
+    let some = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!("{topic}: {} with {}", some(users, "user"), some(devices, "device"))
 }
 
 /// One entry as a row for people.

@@ -5,7 +5,7 @@ use crate::{auth::Pass, config, guard::Access, session::Session, tally::Tally, t
 use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
     Limits, Topic,
-    frame::{control::ClientId, presence::Ask},
+    frame::{channel::Delivery, control::ClientId, presence::Ask},
 };
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, watch};
@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) shows: config::Presence,
     /// What the member asked for when it joined first.
     pub(crate) ask: Ask,
+    /// Which events it asked for then.
+    pub(crate) delivery: Delivery,
     pub(crate) bounds: config::Channels,
     /// Who wants to know how it ends.
     pub(crate) witness: Option<mpsc::Sender<Ended>>,

@@ -1,8 +1,11 @@
-//! The built-in channel: every push is published to all members; who asks for presence is shown as well.
+//! The built-in channel: every push is published to all members; who asks for presence is shown as well, unless it only watches.
 
 use super::{Ask, Channel, Context, Push};
 use bytes::Bytes;
-use dunlin_proto::{Position, frame::Refusal};
+use dunlin_proto::{
+    Position,
+    frame::{Refusal, channel::Delivery},
+};
 use rmp::encode;
 use std::convert::Infallible;
 
@@ -13,7 +16,8 @@ impl Channel for PubSub {
     type Info = Infallible;
 
     async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
-        if context.presence_asked() != Ask::None {
+        // Who wants no events only watches.
+        if context.presence_asked() != Ask::None && context.facts.delivery != Delivery::None {
             let session = context.session();
             context.track(context.user().unwrap_or(session.name()), params.unwrap_or_default())?;
         }
