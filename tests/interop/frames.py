@@ -193,7 +193,7 @@ class PresenceState(NamedTuple):
     keys: int
     entries: int
     left: int
-    list: list[tuple] | None = None
+    list: "list[tuple] | None" = None
 
 
 class PresenceDiff(NamedTuple):
