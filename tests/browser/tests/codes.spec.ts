@@ -81,7 +81,7 @@ test("a stream that the server stops tells the code, and the other streams go on
 });
 
 test("a stream that the server resets tells the code", async ({ page, server }) => {
-  const code = await page.evaluate(async ([url, hash]) => {
+  const full = await page.evaluateHandle(async ([url, hash]) => {
     const session = dunlin.webTransport(url, hash);
     await session.ready;
     const open = async (first: Uint8Array) => {
@@ -101,6 +101,21 @@ test("a stream that the server resets tells the code", async ({ page, server }) 
         for (let n = 1; n <= 8; n++) await writer.write(dunlin.frame(18, n, "e", megabyte));
       }),
     );
+    return { session, open };
+  }, target(server));
+  // The server sends as fast as its congestion control lets it: full is when it sends no more.
+  let before = 0;
+  await expect
+    .poll(
+      async () => {
+        const last = before;
+        before = await server.metric("dunlin_events_delivered_total");
+        return before > 0 && before === last;
+      },
+      { intervals: [1_000] },
+    )
+    .toBe(true);
+  const code = await full.evaluate(async ({ session, open }) => {
     // The refusal finds no room either: what is left is to say why with the reset.
     const { reader } = await open(dunlin.frame(16, "$nothing/here"));
     try {
@@ -113,6 +128,6 @@ test("a stream that the server resets tells the code", async ({ page, server }) 
     } finally {
       session.close();
     }
-  }, target(server));
+  });
   expect(code).toBe(400);
 });
