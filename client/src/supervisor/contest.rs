@@ -96,12 +96,12 @@ impl Supervisor {
                     return Winner::New(Box::new(connected));
                 }
                 Err(Ending::Forgotten) => {}
-                Err(Ending::Offline) if sign != Sign::Dead => {
-                    // Another network: the old connection has its chance there as well.
+                // Another network: the old connection has its chance there as well. Without any there is nothing to wait for
+                // here.
+                Err(Ending::Offline) if sign != Sign::Dead && network.route(self.dial.known()).is_some() => {
                     if let Err(error) = old.dialer.rebind() {
                         tracing::debug!(%error, "no socket on the new network");
                     }
-                    network.available(self.dial.known()).await;
                 }
                 Err(_) if sign == Sign::Alive => {
                     if has_asked(&old) {

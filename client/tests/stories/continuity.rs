@@ -148,6 +148,12 @@ async fn a_client_can_be_closed_while_it_is_in_doubt_and_while_it_is_paused() {
     };
     join!(client.close(), gone);
 
+    let (server, _peer, client, _channel, _member) = in_a_topic().await;
+    let _attempt = server.hello().await;
+    client.network_changed(false);
+    // No network will come.
+    timeout(Duration::from_secs(60), client.close()).await.unwrap();
+
     let (server, builder) = server_of_the_tests();
     let (client, _peer) = join!(builder.park_after(Duration::ZERO).connect(), server.welcome());
     let client = client.unwrap();
