@@ -20,7 +20,7 @@ use crate::{
 const TOO_LONG: Duration = Duration::from_secs(1);
 
 /// How often to look for a network where nothing tells of one.
-const POLL: Duration = Duration::from_millis(500);
+pub(crate) const POLL: Duration = Duration::from_millis(500);
 
 /// A step of the clock, or a timer's delay, that means that this device or process stood still.
 const ASLEEP: Duration = Duration::from_secs(2);

@@ -55,10 +55,16 @@ pub(crate) struct Greeted {
 }
 
 impl Greeted {
-    /// What the application is told.
-    pub(crate) fn state(&self) -> State {
+    /// Tells the application that it is online, unless it knows.
+    pub(crate) fn show(&self, state: &watch::Sender<State>) {
         let Welcome { session, resumed, .. } = &self.session.welcome;
-        State::Online { session: session.clone(), resumed: *resumed, transport: self.connection.kind() }
+        let (session, resumed) = (session.clone(), *resumed);
+        let online = State::Online { session, resumed, transport: self.connection.kind() };
+        state.send_if_modified(|shown| {
+            let is_news = *shown != online;
+            *shown = online;
+            is_news
+        });
     }
 }
 

@@ -1,13 +1,10 @@
 //! The network under a client: word of changes, and the route to the server.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use tokio::{select, sync::watch, time::sleep};
 
-use crate::{local_route::LocalRoute, watch::Watch};
-
-/// How often to look for a network where nothing tells of one.
-const POLL: Duration = Duration::from_millis(500);
+use crate::{continuity::POLL, local_route::LocalRoute, watch::Watch};
 
 /// What the host of the library has said.
 #[derive(Debug, Clone, Copy)]

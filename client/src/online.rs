@@ -337,10 +337,7 @@ impl Online {
             to: self.greeted.local,
             transport: self.greeted.connection.kind(),
         });
-        state.send_if_modified(|shown| {
-            let online = self.greeted.state();
-            std::mem::replace(shown, online.clone()) != online
-        });
+        self.greeted.show(state);
     }
 }
 

@@ -264,10 +264,7 @@ impl Supervisor {
     ) -> Offline {
         loop {
             self.problem.send_replace(None);
-            self.state.send_if_modified(|shown| {
-                let online = greeted.state();
-                std::mem::replace(shown, online.clone()) != online
-            });
+            greeted.show(&self.state);
             if upgrade.is_none() {
                 self.pauses.reset();
             }

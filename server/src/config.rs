@@ -342,6 +342,16 @@ impl Check<'_> {
     }
 }
 
+/// The configuration of these flags, or its mistakes in words; for tests.
+#[cfg(test)]
+fn checked(values: &[(&str, &str)]) -> Result<Config, String> {
+    let mut sources = Sources::default();
+    for (key, value) in values {
+        sources.flag(key, (*value).into());
+    }
+    Config::check(&sources).map_err(|mistakes| mistakes.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

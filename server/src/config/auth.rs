@@ -121,16 +121,12 @@ fn key_set(place: &str) -> Option<KeySet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, config::Sources};
+    use crate::config::checked;
 
     const SECRET: &str = "thirty-two bytes that nobody else knows";
 
     fn check(values: &[(&str, &str)]) -> Result<Auth, String> {
-        let mut sources = Sources::default();
-        for (key, value) in values {
-            sources.flag(key, (*value).into());
-        }
-        Config::check(&sources).map(|config| config.auth).map_err(|mistakes| mistakes.to_string())
+        checked(values).map(|config| config.auth)
     }
 
     #[test]

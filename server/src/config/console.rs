@@ -97,16 +97,12 @@ impl Check<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, config::Sources};
+    use crate::config::{Sources, checked};
 
     const SECRET: &str = "open sesame, open";
 
     fn check(values: &[(&str, &str)]) -> Result<Console, String> {
-        let mut sources = Sources::default();
-        for (key, value) in values {
-            sources.flag(key, (*value).into());
-        }
-        Config::check(&sources).map(|config| config.console).map_err(|mistakes| mistakes.to_string())
+        checked(values).map(|config| config.console)
     }
 
     fn with_token() -> Console {
