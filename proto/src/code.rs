@@ -80,6 +80,7 @@ table! {
     TOPIC_LIMIT = 203, after(5000), "The server holds as many topics as it may hold.";
     PAYLOAD_TOO_LARGE = 204, Retry::Never, "The payload is longer than the limit announced in Welcome.";
     RATE_LIMITED = 205, after(1000), "Too many connections, joins or pushes in a short time.";
+    LOG_FULL = 206, after(1000), "The topic's log is full, and keeps what it has.";
 
     TOKEN_REQUIRED = 300, Retry::NewToken, "The server asks for a token and got none that it can accept.";
     TOKEN_EXPIRED = 301, Retry::NewToken, "The token has expired or was revoked.";

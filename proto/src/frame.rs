@@ -67,6 +67,7 @@ pub mod kind {
     pub const CLOSED: u64 = 24;
     pub const PRESENCE_STATE: u64 = 25;
     pub const PRESENCE_DIFF: u64 = 26;
+    pub const ADJUST: u64 = 27;
 }
 
 /// A "no", on the control stream (to `Hello`) or on a channel stream (to `Join`, or later as its end).

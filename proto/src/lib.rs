@@ -4,8 +4,10 @@
 
 pub mod code;
 pub mod codec;
+pub mod datagram;
 pub mod frame;
 pub mod limits;
+mod patterns;
 pub mod position;
 pub mod topic;
 pub mod version;
@@ -13,5 +15,6 @@ pub mod version;
 pub use code::Code;
 pub use codec::Decoder;
 pub use limits::Limits;
+pub use patterns::Patterns;
 pub use position::Position;
 pub use topic::{Pattern, Topic};

@@ -15,6 +15,15 @@ pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 /// Most versions a client may offer.
 pub const MAX_VERSIONS: u32 = 16;
 
+/// Longest interval between deliveries that a member may ask for, in milliseconds.
+pub const MAX_INTERVAL_MS: u32 = 3_600_000;
+
+/// Longest deadline for an event that a member may ask for, in milliseconds.
+pub const MAX_DEADLINE_MS: u32 = 3_600_000;
+
+/// Most events before its join that a member may ask to begin with.
+pub const MAX_REWIND: u32 = 100_000;
+
 /// Longest frame on the control stream, in bytes, in both directions.
 pub const MAX_CONTROL_FRAME: usize = 16 * 1024;
 

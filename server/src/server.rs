@@ -310,7 +310,7 @@ fn node(config: &Config, router: Router, hook: Hook, gate: Gate) -> Node {
     let first_epoch = rand::random_range(1..1 << 52);
     Node {
         shared: Shared {
-            hub: Hub::new(config.hub, encode, first_epoch),
+            hub: Hub::new(config.hub.clone(), encode, first_epoch),
             router,
             bounds: config.session,
             channels: config.channels,

@@ -27,6 +27,7 @@ export enum Kind {
   CLOSED = 24,
   PRESENCE_STATE = 25,
   PRESENCE_DIFF = 26,
+  ADJUST = 27,
 }
 
 /** Bounds on what may cross the wire, in bytes where nothing else is said. */
@@ -83,6 +84,8 @@ export enum Code {
   PAYLOAD_TOO_LARGE = 204,
   /** Too many connections, joins or pushes in a short time. */
   RATE_LIMITED = 205,
+  /** The topic's log is full, and keeps what it has. */
+  LOG_FULL = 206,
   /** The server asks for a token and got none that it can accept. */
   TOKEN_REQUIRED = 300,
   /** The token has expired or was revoked. */
@@ -123,6 +126,7 @@ export const RETRY: Readonly<Record<number, Retry>> = {
   202: 5000,
   203: 5000,
   205: 1000,
+  206: 1000,
   300: "newToken",
   301: "newToken",
   401: 1000,

@@ -10,6 +10,7 @@
 use bytes::Bytes;
 use dunlin_proto::{
     codec::{Decoder, PREFIX},
+    datagram,
     frame::{channel, control},
 };
 use libfuzzer_sys::fuzz_target;
@@ -63,6 +64,10 @@ fn interpret(frame: &Bytes) {
     round_trip(frame, control::FromServer::decode, control::FromServer::encode);
     round_trip(frame, channel::FromClient::decode, channel::FromClient::encode);
     round_trip(frame, channel::FromServer::decode, channel::FromServer::encode);
+    if let Ok((flow, event)) = datagram::decode(frame) {
+        let again = datagram::encode(flow, &channel::FromServer::Event(event.clone()).encode());
+        assert_eq!(datagram::decode(&again), Ok((flow, event)));
+    }
 }
 
 fn round_trip<F: PartialEq + Debug, E: PartialEq + Debug>(

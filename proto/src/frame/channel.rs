@@ -14,14 +14,27 @@ pub enum Delivery {
     Latest,
     /// None: the member only pushes.
     None,
+    /// Each event as soon as it is published, in a [datagram](crate::datagram), or not at all.
+    Datagram,
 }
 
 impl Delivery {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Reliable, Self::Latest, Self::None, Self::Datagram];
+
+    /// The name in configuration, tokens and on command lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reliable => "reliable",
+            Self::Latest => "latest",
+            Self::None => "none",
+            Self::Datagram => "datagram",
+        }
+    }
+
     fn from_wire(number: u64) -> Result<Self, DecodeError> {
-        [Self::Reliable, Self::Latest, Self::None]
-            .into_iter()
-            .find(|mode| *mode as u64 == number)
-            .ok_or(DecodeError::Value("delivery"))
+        Self::ALL.into_iter().find(|mode| *mode as u64 == number).ok_or(DecodeError::Value("delivery"))
     }
 }
 
@@ -52,14 +65,36 @@ pub struct Join {
     pub topic: Topic,
     /// The last position seen, to go on from there; [`Position::OLDEST`] for all that history holds.
     pub since: Option<Position>,
-    /// Which events to deliver.
-    pub delivery: Delivery,
+    /// Which events to deliver; `None` for what the topic does by default.
+    pub delivery: Option<Delivery>,
     /// Streams of higher priority are sent first; 0 to 255, usually 128.
     pub priority: u8,
     /// For the channel's code; opaque here.
     pub params: Option<Bytes>,
     /// What to tell of who is in the topic.
     pub presence: presence::Ask,
+    /// For [`Delivery::Latest`]: the least time between two deliveries in milliseconds, at most
+    /// [`limits::MAX_INTERVAL_MS`]; 0 for none.
+    pub interval_ms: Option<u32>,
+    /// An event that could not be delivered so many milliseconds after it was published is skipped, and named in a gap; at most
+    /// [`limits::MAX_DEADLINE_MS`], 0 for never.
+    pub deadline_ms: Option<u32>,
+    /// Unless the member recovers from a position, it begins with the last so many events there are; at most
+    /// [`limits::MAX_REWIND`].
+    pub rewind: Option<u32>,
+    /// Names the membership in datagrams: chosen by the client, another for each stream of the connection.
+    pub flow: Option<u32>,
+}
+
+/// Changes what a member has asked for in its join. What is `None` stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Adjust {
+    /// As in [`Join::priority`].
+    pub priority: Option<u8>,
+    /// As in [`Join::interval_ms`]; 0 for none.
+    pub interval_ms: Option<u32>,
+    /// As in [`Join::deadline_ms`]; 0 for never.
+    pub deadline_ms: Option<u32>,
 }
 
 /// Sends an event up the channel.
@@ -82,6 +117,8 @@ pub enum FromClient {
     Join(Join),
     /// An event for the channel.
     Push(Push),
+    /// Other wishes than those of the join.
+    Adjust(Adjust),
 }
 
 /// Accepts a `Join`.
@@ -97,6 +134,8 @@ pub struct Joined {
     pub reply: Bytes,
     /// The newest event in the log when the join was answered, in the epoch of `position`; `None` if the server does not tell.
     pub head: Option<u64>,
+    /// How events are delivered from now on, which may be other than what was asked for; `None` if the server does not tell.
+    pub delivery: Option<Delivery>,
 }
 
 /// One event of the topic's log.
@@ -167,19 +206,22 @@ impl FromClient {
             kind::JOIN => Self::Join(Join {
                 topic: Topic::new(r.text("topic", usize::MAX)?)?,
                 since: r.optional(|r| r.position("since"))?,
-                delivery: match r.optional(|r| r.uint("delivery"))? {
-                    Some(number) => Delivery::from_wire(number)?,
-                    None => Delivery::default(),
-                },
-                priority: match r.optional(|r| r.uint("priority"))? {
-                    Some(number) => u8::try_from(number).map_err(|_| DecodeError::Value("priority"))?,
-                    None => Join::PRIORITY,
-                },
+                delivery: delivery(&mut r)?,
+                priority: priority(&mut r)?.unwrap_or(Join::PRIORITY),
                 params: r.optional(|r| r.binary("params"))?,
                 presence: match r.optional(|r| r.uint("presence"))? {
                     Some(number) => presence::Ask::from_wire(number)?,
                     None => presence::Ask::None,
                 },
+                interval_ms: bounded(&mut r, "interval_ms", limits::MAX_INTERVAL_MS)?,
+                deadline_ms: bounded(&mut r, "deadline_ms", limits::MAX_DEADLINE_MS)?,
+                rewind: bounded(&mut r, "rewind", limits::MAX_REWIND)?,
+                flow: bounded(&mut r, "flow", u32::MAX)?,
+            }),
+            kind::ADJUST => Self::Adjust(Adjust {
+                priority: priority(&mut r)?,
+                interval_ms: bounded(&mut r, "interval_ms", limits::MAX_INTERVAL_MS)?,
+                deadline_ms: bounded(&mut r, "deadline_ms", limits::MAX_DEADLINE_MS)?,
             }),
             kind::PUSH => Self::Push(Push {
                 reference: match r.uint("reference")? {
@@ -200,17 +242,19 @@ impl FromClient {
     pub fn encode(&self) -> Bytes {
         match self {
             Self::Join(join) => {
-                frame(kind::JOIN, join.len(), join.params.as_ref().map_or(0, Bytes::len), |w| {
+                let tail = join.tail();
+                let len = 5 + tail.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+                frame(kind::JOIN, len as u32, join.params.as_ref().map_or(0, Bytes::len), |w| {
                     w.text(join.topic.as_str());
                     match join.since {
                         Some(position) => w.position(position),
                         None => w.nil(),
                     };
-                    w.uint(join.delivery as u64)
+                    w.optional_uint(join.delivery.map(|mode| mode as u64))
                         .uint(join.priority.into())
                         .optional_binary(join.params.as_deref());
-                    if join.presence != presence::Ask::None {
-                        w.uint(join.presence as u64);
+                    for field in &tail[..len - 5] {
+                        w.optional_uint(*field);
                     }
                 })
             }
@@ -220,7 +264,29 @@ impl FromClient {
                     .binary(&push.payload)
                     .optional_text(push.key.as_deref());
             }),
+            Self::Adjust(adjust) => frame(kind::ADJUST, 3, 0, |w| {
+                w.optional_uint(adjust.priority.map(Into::into))
+                    .optional_uint(adjust.interval_ms.map(Into::into))
+                    .optional_uint(adjust.deadline_ms.map(Into::into));
+            }),
         }
+    }
+}
+
+fn delivery(r: &mut Reader<'_>) -> Result<Option<Delivery>, DecodeError> {
+    r.optional(|r| r.uint("delivery"))?.map(Delivery::from_wire).transpose()
+}
+
+fn priority(r: &mut Reader<'_>) -> Result<Option<u8>, DecodeError> {
+    let number = r.optional(|r| r.uint("priority"))?;
+    number.map(|number| u8::try_from(number).map_err(|_| DecodeError::Value("priority"))).transpose()
+}
+
+/// A number that may be missing and is at most `most`.
+fn bounded(r: &mut Reader<'_>, name: &'static str, most: u32) -> Result<Option<u32>, DecodeError> {
+    match r.optional(|r| r.uint32(name))? {
+        Some(number) if number > most => Err(DecodeError::Value(name)),
+        number => Ok(number),
     }
 }
 
@@ -234,16 +300,23 @@ impl Join {
         Self {
             topic,
             since: None,
-            delivery: Delivery::default(),
+            delivery: None,
             priority: Self::PRIORITY,
             params: None,
             presence: presence::Ask::None,
+            interval_ms: None,
+            deadline_ms: None,
+            rewind: None,
+            flow: None,
         }
     }
 
-    /// How many fields are written.
-    fn len(&self) -> u32 {
-        if self.presence == presence::Ask::None { 5 } else { 6 }
+    /// The fields that are missing if they and all after them say nothing.
+    fn tail(&self) -> [Option<u64>; 5] {
+        let presence = (self.presence != presence::Ask::None).then_some(self.presence as u64);
+        let [interval, deadline, rewind, flow] =
+            [self.interval_ms, self.deadline_ms, self.rewind, self.flow].map(|field| field.map(Into::into));
+        [presence, interval, deadline, rewind, flow]
     }
 }
 
@@ -269,6 +342,7 @@ impl FromServer {
                 applied: r.uint("applied")?,
                 reply: r.optional(|r| r.binary("reply"))?.unwrap_or_default(),
                 head: r.optional(|r| r.uint("head"))?,
+                delivery: delivery(&mut r)?,
             }),
             kind::REFUSED => Self::Refused(r.refusal()?),
             kind::EVENT => Self::Event(Event {
@@ -298,12 +372,13 @@ impl FromServer {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         match self {
-            Self::Joined(joined) => frame(kind::JOINED, 5, joined.reply.len(), |w| {
+            Self::Joined(joined) => frame(kind::JOINED, 6, joined.reply.len(), |w| {
                 w.position(joined.position)
                     .uint(joined.start as u64)
                     .uint(joined.applied)
                     .binary(&joined.reply)
-                    .optional_uint(joined.head);
+                    .optional_uint(joined.head)
+                    .optional_uint(joined.delivery.map(|mode| mode as u64));
             }),
             Self::Refused(refusal) => frame(kind::REFUSED, 3, refusal.message.len(), |w| {
                 w.refusal(refusal);

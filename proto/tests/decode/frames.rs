@@ -5,7 +5,7 @@ use dunlin_proto::{
     Code, Limits, Position, Topic,
     frame::{
         Refusal,
-        channel::{self, Delivery, Event, Join, Joined, Push, Start},
+        channel::{self, Adjust, Delivery, Event, Join, Joined, Push, Start},
         control::{self, Hello, Welcome},
         presence,
     },
@@ -119,21 +119,39 @@ pub(crate) fn control_from_server() -> impl Strategy<Value = control::FromServer
     ]
 }
 
+fn delivery() -> impl Strategy<Value = Option<Delivery>> {
+    option::of(prop::sample::select(Delivery::ALL.to_vec()))
+}
+
 pub(crate) fn channel_from_client() -> impl Strategy<Value = channel::FromClient> {
     use channel::FromClient as F;
-    let delivery = prop::sample::select(vec![Delivery::Reliable, Delivery::Latest, Delivery::None]);
-    // Without presence it has no place for what comes after.
-    let presence = prop::sample::select(vec![presence::Ask::Full, presence::Ask::Counts]);
-    let join = (any_topic(), option::of(place()), delivery, any::<u8>(), option::of(data()), presence);
+    let presence =
+        prop::sample::select(vec![presence::Ask::None, presence::Ask::Full, presence::Ask::Counts]);
+    let times = (option::of(0..=limits::MAX_INTERVAL_MS), option::of(0..=limits::MAX_DEADLINE_MS));
+    // The last field is always there, or what comes after would take its place.
+    let more = (option::of(0..=limits::MAX_REWIND), any::<u32>());
+    let join = (any_topic(), option::of(place()), delivery(), any::<u8>(), option::of(data()), presence);
     prop_oneof![
-        join.prop_map(|(topic, since, delivery, priority, params, presence)| F::Join(Join {
-            topic,
-            since,
-            delivery,
-            priority,
-            params,
-            presence
-        })),
+        (join, times.clone(), more).prop_map(|(join, times, more)| {
+            let (topic, since, delivery, priority, params, presence) = join;
+            let ((interval_ms, deadline_ms), (rewind, flow)) = (times, more);
+            let flow = Some(flow);
+            F::Join(Join {
+                topic,
+                since,
+                delivery,
+                priority,
+                params,
+                presence,
+                interval_ms,
+                deadline_ms,
+                rewind,
+                flow,
+            })
+        }),
+        (option::of(any::<u8>()), times).prop_map(|(priority, (interval_ms, deadline_ms))| {
+            F::Adjust(Adjust { priority, interval_ms, deadline_ms })
+        }),
         (1..=position::MAX, name(128), data(), option::of(name(128)))
             .prop_map(|(reference, event, payload, key)| F::Push(Push { reference, event, payload, key })),
     ]
@@ -164,13 +182,14 @@ pub(crate) fn channel_from_server() -> impl Strategy<Value = channel::FromServer
     use channel::FromServer as F;
     let start = prop::sample::select(vec![Start::Live, Start::Recovered, Start::Lost]);
     prop_oneof![
-        (place(), start, number(), data(), option::of(number())).prop_map(
-            |(position, start, applied, reply, head)| F::Joined(Joined {
+        (place(), start, number(), data(), option::of(number()), delivery()).prop_map(
+            |(position, start, applied, reply, head, delivery)| F::Joined(Joined {
                 position,
                 start,
                 applied,
                 reply,
-                head
+                head,
+                delivery
             })
         ),
         refusal().prop_map(F::Refused),

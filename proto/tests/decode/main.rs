@@ -122,6 +122,7 @@ fn optional_fields_have_defaults() {
         applied: 3,
         reply: Bytes::new(),
         head: None,
+        delivery: None,
     };
     for bytes in [
         &b"\x94\x11\x92\x01\x02\x00\x03"[..],
@@ -171,7 +172,14 @@ fn what_is_out_of_range_or_of_another_type_is_refused() {
     assert_eq!(code(b"\x91\x14"), Code::UNEXPECTED_FRAME, "an event from a client");
     assert_eq!(code(b"\x91\x01"), Code::UNEXPECTED_FRAME, "a frame of the control stream");
     assert_eq!(code(b"\x92\x10\xa1*"), Code::ILLEGAL_TOPIC);
-    assert_eq!(code(b"\x94\x10\xa1a\xc0\x03"), Code::ILLEGAL_VALUE, "no such delivery");
+    assert_eq!(code(b"\x94\x10\xa1a\xc0\x04"), Code::ILLEGAL_VALUE, "no such delivery");
+    assert_eq!(
+        code(b"\x98\x10\xa1a\xc0\xc0\xc0\xc0\xc0\xce\xff\xff\xff\xff"),
+        Code::ILLEGAL_VALUE,
+        "an interval of weeks"
+    );
+    assert_eq!(code(b"\x93\x1b\xc0\xce\xff\xff\xff\xff"), Code::ILLEGAL_VALUE, "the same, adjusted");
+    assert_eq!(code(b"\x92\x1b\xcd\x01\0"), Code::ILLEGAL_VALUE, "priority 256, adjusted");
     assert_eq!(code(b"\x95\x10\xa1a\xc0\xc0\xcd\x01\0"), Code::ILLEGAL_VALUE, "priority 256");
     assert_eq!(code(b"\x94\x12\0\xa1e\xc4\0"), Code::ILLEGAL_VALUE, "reference 0");
     assert_eq!(code(b"\x94\x12\x01\xa0\xc4\0"), Code::ILLEGAL_VALUE, "an event without a name");

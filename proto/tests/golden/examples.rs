@@ -5,7 +5,7 @@ use dunlin_proto::{
     Code, Limits, Position,
     frame::{
         Refusal,
-        channel::{self, Delivery, Event, Join, Joined, Push, Start},
+        channel::{self, Adjust, Delivery, Event, Join, Joined, Push, Start},
         control::{self, Hello, Welcome},
         presence,
     },
@@ -57,13 +57,15 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         agent: "dunlin-server/0.1.0".into(),
         expires_in_ms: None,
     };
-    let joins = Join::new("room:42".parse().expect("a legal name"));
+    let joins =
+        Join { delivery: Some(Delivery::Reliable), ..Join::new("room:42".parse().expect("a legal name")) };
     let joined = Joined {
         position: Position::new(epoch, 41),
         start: Start::Live,
         applied: 0,
         reply: Bytes::new(),
         head: Some(41),
+        delivery: Some(Delivery::Reliable),
     };
     let say = Bytes::from_static(b"\xa5hello");
     let cursor = Bytes::from_static(b"\x92\x03\x0e");
@@ -107,20 +109,34 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
         ]
     };
     let channel_from_client = {
-        use channel::FromClient::{Join as Ask, Push as Say};
+        use channel::FromClient::{Adjust as Change, Join as Ask, Push as Say};
         vec![
             ("join", Ask(joins.clone())),
             (
                 "join-since",
                 Ask(Join {
                     since: Some(Position::new(epoch, 41)),
-                    delivery: Delivery::Latest,
+                    delivery: Some(Delivery::Latest),
                     priority: 200,
                     params: Some(Bytes::from_static(b"\x81\xa4name\xa3Ada")),
                     ..joins.clone()
                 }),
             ),
-            ("join-presence", Ask(Join { presence: presence::Ask::Full, ..joins })),
+            ("join-presence", Ask(Join { presence: presence::Ask::Full, ..joins.clone() })),
+            (
+                "join-latest",
+                Ask(Join {
+                    delivery: Some(Delivery::Latest),
+                    interval_ms: Some(200),
+                    deadline_ms: Some(2000),
+                    rewind: Some(10),
+                    ..joins.clone()
+                }),
+            ),
+            (
+                "join-datagram",
+                Ask(Join { delivery: Some(Delivery::Datagram), rewind: Some(1), flow: Some(7), ..joins }),
+            ),
             ("push", Say(Push { reference: 1, event: "say".into(), payload: say.clone(), key: None })),
             (
                 "push-key",
@@ -131,6 +147,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
                     key: Some("ada".into()),
                 }),
             ),
+            ("adjust", Change(Adjust { priority: Some(200), interval_ms: None, deadline_ms: Some(1000) })),
         ]
     };
     let channel_from_server = {
@@ -156,6 +173,7 @@ pub(crate) fn all() -> Vec<(&'static str, Frame)> {
                     applied: 3,
                     reply: Bytes::from_static(b"\x81\xa4motd\xa2hi"),
                     head: Some(44),
+                    delivery: Some(Delivery::Latest),
                     ..joined
                 }),
             ),

@@ -122,6 +122,8 @@ fn the_limits_are_the_code() {
         ("topic", format!("{} bytes", topic::MAX_TOPIC_LEN)),
         ("event name", format!("{} bytes", limits::MAX_EVENT_LEN)),
         ("key", format!("{} bytes", limits::MAX_KEY_LEN)),
+        ("interval_ms, deadline_ms", limits::MAX_INTERVAL_MS.to_string()),
+        ("rewind", limits::MAX_REWIND.to_string()),
         ("message, agent, session, url", format!("{} bytes", limits::MAX_TEXT_LEN)),
         ("token, resume ticket", format!("{} bytes", limits::MAX_TOKEN_LEN)),
         ("versions in a Hello", limits::MAX_VERSIONS.to_string()),
@@ -139,8 +141,7 @@ fn the_limits_are_the_code() {
 fn the_delivery_modes_and_starts_are_the_code() {
     use channel::{Delivery, Start};
     let document = Document::read();
-    let modes =
-        [Delivery::Reliable, Delivery::Latest, Delivery::None].map(|mode| (mode as u8, format!("{mode:?}")));
+    let modes = Delivery::ALL.map(|mode| (mode as u8, format!("{mode:?}")));
     let rows = document.table(&["Number", "Mode", "Delivers"]);
     let listed = rows.iter().map(|row| format!("{} {}", row[0], row[1]));
     assert_eq!(listed.collect::<Vec<_>>(), modes.map(|(n, name)| format!("{n} {}", name.to_lowercase())));

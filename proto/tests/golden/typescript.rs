@@ -57,7 +57,7 @@ pub(crate) fn wire() -> String {
     text
 }
 
-const KINDS: [(&str, u64); 22] = [
+const KINDS: [(&str, u64); 23] = [
     ("HELLO", kind::HELLO),
     ("WELCOME", kind::WELCOME),
     ("REFUSED", kind::REFUSED),
@@ -80,6 +80,7 @@ const KINDS: [(&str, u64); 22] = [
     ("CLOSED", kind::CLOSED),
     ("PRESENCE_STATE", kind::PRESENCE_STATE),
     ("PRESENCE_DIFF", kind::PRESENCE_DIFF),
+    ("ADJUST", kind::ADJUST),
 ];
 
 const LIMITS: [(&str, &str, u64); 8] = [

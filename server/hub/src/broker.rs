@@ -38,7 +38,7 @@ pub trait Line: Send + Sync {
     /// An id that the broker remembers from an earlier publish changes nothing and answers with the first one's
     /// position; how long it remembers is the broker's affair. The event may reach the feed before or after this
     /// returns. If the future is dropped, the event is published or not.
-    fn publish(&self, message: Message, now: u64) -> Boxed<'_, Result<Published, Unavailable>>;
+    fn publish(&self, message: Message, now: u64) -> Boxed<'_, Result<Published, NotPublished>>;
 
     /// The newest events after the offset `after`, up to and including `to`, from beyond this node's log: without a
     /// hole, no more than `bounds` allow, and no fewer than the broker has. Both offsets are of the current epoch.
@@ -70,6 +70,17 @@ pub struct History {
     pub after: u64,
     /// Oldest first.
     pub events: Vec<Event>,
+}
+
+/// Why an event has no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotPublished {
+    /// There is no room in the topic's log, which keeps what it has ([`Full::Refuse`](crate::Full::Refuse)).
+    #[error("the topic's log is full")]
+    Full,
+    /// The broker did not take it, or did not say so.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// The broker cannot be reached, or refuses. Says why, for people.

@@ -1,13 +1,15 @@
 //! How much the hub keeps.
 
-use dunlin_proto::Topic;
+use dunlin_proto::{Patterns, Topic};
 use std::time::Duration;
 
 /// Bounds on everything the hub keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// What each topic keeps for subscribers who come later.
     pub retention: Retention,
+    /// What the topics of some patterns keep instead.
+    pub retentions: Patterns<Retention>,
     /// What each of the server's own topics keeps ([`dunlin_proto::Topic::is_reserved`]), whatever the others keep; default
     /// the last 60 events, 256 KiB, two minutes.
     pub reserved: Retention,
@@ -23,7 +25,10 @@ pub struct Config {
 impl Config {
     /// What the log of this topic keeps.
     pub(crate) fn retention(&self, topic: &Topic) -> Retention {
-        if topic.is_reserved() { self.reserved } else { self.retention }
+        if topic.is_reserved() {
+            return self.reserved;
+        }
+        self.retentions.get(topic).copied().unwrap_or(self.retention)
     }
 }
 
@@ -40,6 +45,20 @@ pub struct Retention {
     /// Longest time; default 5 minutes. Precise to the millisecond at each publish, otherwise to the interval at
     /// which [`Hub::sweep`](crate::Hub::sweep) is called.
     pub age: Duration,
+    /// How long the newest event is kept, whatever the other bounds say; default zero. The topic stays in being for it.
+    pub newest: Duration,
+    /// What becomes of an event for which there is no room within `count` and `bytes`; default [`Full::Drop`].
+    pub full: Full,
+}
+
+/// What a full log does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Full {
+    /// The oldest events go.
+    #[default]
+    Drop,
+    /// The new event is refused until others have aged out.
+    Refuse,
 }
 
 /// The idempotency ids that the in-process broker remembers; whichever bound is reached first counts.
@@ -60,7 +79,13 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retention: Retention::default(),
-            reserved: Retention { count: 60, bytes: 256 * 1024, age: Duration::from_secs(2 * 60) },
+            retentions: Patterns::default(),
+            reserved: Retention {
+                count: 60,
+                bytes: 256 * 1024,
+                age: Duration::from_secs(2 * 60),
+                ..Retention::default()
+            },
             memory: 256 * 1024 * 1024,
             topics: 100_000,
             dedup: Dedup::default(),
@@ -70,7 +95,13 @@ impl Default for Config {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { count: 1000, bytes: 4 * 1024 * 1024, age: Duration::from_secs(5 * 60) }
+        Self {
+            count: 1000,
+            bytes: 4 * 1024 * 1024,
+            age: Duration::from_secs(5 * 60),
+            newest: Duration::ZERO,
+            full: Full::Drop,
+        }
     }
 }
 

@@ -69,6 +69,21 @@ pub enum Batch {
     Restarted(Position),
 }
 
+/// A part of a topic's history ([`Hub::history`](crate::Hub::history)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The place before the first of the frames.
+    pub position: Position,
+    /// How that relates to the position asked for.
+    pub outcome: Outcome,
+    /// Events, oldest first.
+    pub frames: Vec<Bytes>,
+    /// The place after the last of them, from which to read on.
+    pub next: Position,
+    /// The newest position.
+    pub head: Position,
+}
+
 /// A reader of one topic. It has no queue: it pins the frames of the batch in hand and nothing else, and nobody waits
 /// for it. Dropping it ends the subscription.
 pub struct Cursor {
@@ -80,6 +95,8 @@ pub struct Cursor {
     head: Position,
     /// What it does not want to read: its own.
     own: Option<Origin>,
+    /// What was asked for explicitly, up to here, is never [stale](Self::skip).
+    asked: u64,
 }
 
 impl Cursor {
@@ -93,7 +110,7 @@ impl Cursor {
     ) -> Self {
         topic.bell.enter();
         topic.counters.readers.fetch_add(1, Relaxed);
-        Self { topic, position, order, outcome, head: log.tail(), own: None }
+        Self { topic, position, order, outcome, head: log.tail(), own: None, asked: 0 }
     }
 
     /// Leaves out what was published with this [origin](crate::Message::origin), as if it were not there.
@@ -101,6 +118,16 @@ impl Cursor {
     pub fn passing_by(mut self, own: Origin) -> Self {
         self.own = Some(own);
         self
+    }
+
+    /// Goes back to the place before the last `count` events of history, or of as many keys for [`Order::Latest`]; before the newest one
+    /// at least, if the topic keeps that ([`Retention::newest`](crate::Retention::newest)). For a cursor that has read nothing
+    /// yet and has not [recovered](Outcome::Recovered). `now` is in milliseconds since the Unix epoch.
+    pub fn rewind(&mut self, count: usize, now: u64) {
+        let log = lock(&self.topic.log);
+        self.position = log.last(count, self.order, now);
+        self.head = log.tail();
+        self.asked = self.head.offset;
     }
 
     /// Where it stands: everything up to here was read, or named in a gap.
@@ -132,6 +159,17 @@ impl Cursor {
     /// Returns soon only while somebody runs [`Hub::drive`](crate::Hub::drive).
     pub async fn ready(&mut self) {
         self.topic.bell.wait(|| lock(&self.topic.log).tail() != self.position).await;
+    }
+
+    /// Skips what was published before a time, in milliseconds since the Unix epoch, and names it in a [`Batch::Gap`]; but nothing
+    /// that [`rewind`](Self::rewind) has asked for. `None` if there is nothing to skip.
+    pub fn skip(&mut self, before: u64) -> Option<Batch> {
+        if self.position.offset < self.asked {
+            return None;
+        }
+        let (gap, position) = lock(&self.topic.log).stale(self.position, self.order, self.own, before)?;
+        self.position = position;
+        Some(gap)
     }
 
     /// Takes what comes next, `None` if there is nothing yet.

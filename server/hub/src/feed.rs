@@ -1,6 +1,12 @@
 //! How a broker's events get into a log.
 
-use crate::{Hub, broker::Event, lock, log::Record, topic};
+use crate::{
+    Hub, Message,
+    broker::Event,
+    lock,
+    log::{OVERHEAD, Record},
+    topic,
+};
 use dunlin_proto::Position;
 use std::sync::Weak;
 
@@ -34,6 +40,15 @@ impl Feed {
         self.position = position;
         lock(&topic.log).begin(position);
         hub.fanout.ring(&topic.bell);
+    }
+
+    /// Whether the log of this node has no room for the message, and makes none ([`Full::Refuse`](crate::Full::Refuse)). Its frame is
+    /// taken to be as long as the payload and the names.
+    #[must_use]
+    pub fn is_full(&self, message: &Message, now: u64) -> bool {
+        let key = message.key.as_ref().map_or(0, |key| key.len());
+        let cost = message.payload.len() + message.event.len() + 2 * key + OVERHEAD;
+        self.topic.upgrade().is_some_and(|topic| lock(&topic.log).is_full(cost, now))
     }
 
     /// Adds the topic's next event. One that was fed already is ignored.

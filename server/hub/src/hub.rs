@@ -1,8 +1,9 @@
 //! The hub: topics, publishing and subscribing.
 
 use crate::{
-    Broker, Config, Cursor, Feed, Message, Order, Outcome, Published, Start, TopicUsage, Usage,
-    broker::{Event, Unavailable, local::Local},
+    Batch, Broker, Config, Cursor, Excerpt, Feed, Limit, Message, Order, Outcome, Published, Start,
+    TopicUsage, Usage,
+    broker::{Event, NotPublished, Unavailable, local::Local},
     budget::{Budget, water_level},
     fanout::Fanout,
     lock,
@@ -47,6 +48,9 @@ pub enum PublishError {
     /// The topic is new, and there are as many as there may be ([`Config::topics`]).
     #[error("there are too many topics")]
     TopicLimit,
+    /// There is no room in the topic's log, which keeps what it has ([`Full::Refuse`](crate::Full::Refuse)).
+    #[error("the topic's log is full")]
+    Full,
     /// The broker did not take the event, or did not say so. Repeating it with the same id is safe.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -61,6 +65,15 @@ pub enum SubscribeError {
     /// The broker did not attach the topic, or did not answer for its history.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl From<NotPublished> for PublishError {
+    fn from(error: NotPublished) -> Self {
+        match error {
+            NotPublished::Full => Self::Full,
+            NotPublished::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
 }
 
 impl From<SubscribeError> for PublishError {
@@ -80,7 +93,8 @@ impl Hub {
     /// `first_epoch` is outside that range.
     #[must_use]
     pub fn new(config: Config, encode: Encode, first_epoch: u64) -> Arc<Self> {
-        Self::with_broker(config, encode, Arc::new(Local::new(config.dedup, first_epoch)))
+        let broker = Local::new(config.dedup, first_epoch);
+        Self::with_broker(config, encode, Arc::new(broker))
     }
 
     /// A hub whose events come from a broker; [`Config::dedup`] is then the broker's affair.
@@ -88,11 +102,11 @@ impl Hub {
     pub fn with_broker(config: Config, encode: Encode, broker: Arc<dyn Broker>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
-            config,
             encode,
             broker,
             topics: topic::Table::new(config.topics),
             memory: Budget::new(config.memory),
+            config,
             reclaiming: Mutex::default(),
             fanout: Fanout::default(),
             counters: Arc::default(),
@@ -115,7 +129,9 @@ impl Hub {
         let topic = self.open(topic, now).await?;
         let line = topic.line.get().expect("an open topic is attached");
         let size = message.payload.len();
-        let published = line.publish(message, now).await?;
+        let published = line.publish(message, now).await.inspect_err(|error| {
+            self.counters.full.add(usize::from(*error == NotPublished::Full));
+        })?;
         if published.duplicate {
             self.counters.duplicates.add(1);
         } else if !topic.name.is_reserved() {
@@ -149,6 +165,32 @@ impl Hub {
         Ok(Cursor::new(topic.clone(), &log, position, order, outcome))
     }
 
+    /// What history holds after a position, a part at a time: the next one begins at [`Excerpt::next`]. `None` if there is no such
+    /// topic, for a look makes none.
+    ///
+    /// # Errors
+    /// The broker does not answer for its history.
+    pub async fn history(
+        &self,
+        topic: &Topic,
+        start: Start,
+        limit: Limit,
+        now: u64,
+    ) -> Result<Option<Excerpt>, SubscribeError> {
+        if self.topics.get(topic).is_none() {
+            return Ok(None);
+        }
+        let mut cursor = self.subscribe(topic, start, Order::All, now).await?;
+        let (position, outcome, head) = (cursor.position(), cursor.outcome(), cursor.head());
+        // A gap opens only if history moves on at this very moment: the one who asks is then told so.
+        let (frames, outcome) = match cursor.read(limit) {
+            None => (Vec::new(), outcome),
+            Some(Batch::Events(frames)) => (frames, outcome),
+            Some(Batch::Gap { .. } | Batch::Restarted(_)) => (Vec::new(), Outcome::Lost),
+        };
+        Ok(Some(Excerpt { position, outcome, frames, next: cursor.position(), head }))
+    }
+
     /// Wakes readers whose topics have news, a few at a time. Never returns. Each worker of the server runs one: any
     /// number may run at once, and any may be dropped at any time; with none, nobody is woken.
     pub async fn drive(&self) {
@@ -175,8 +217,15 @@ impl Hub {
             duplicates: self.counters.duplicates.get(),
             evicted: self.counters.evicted.get(),
             gaps: self.counters.gaps.get(),
+            full: self.counters.full.get(),
             dropped: self.counters.dropped.get(),
         }
+    }
+
+    /// What there is to be seen of a topic; `None` if it does not exist.
+    #[must_use]
+    pub fn topic(&self, topic: &Topic) -> Option<TopicUsage> {
+        self.topics.get(topic).map(|topic| topic.usage())
     }
 
     /// How many read this topic now; `None` if it does not exist.

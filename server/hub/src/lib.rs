@@ -49,8 +49,8 @@ mod topic;
 mod usage;
 
 pub use broker::Broker;
-pub use config::{Config, Dedup, Retention};
-pub use cursor::{Batch, Cursor, Hold, Limit, Order, Outcome, Start};
+pub use config::{Config, Dedup, Full, Retention};
+pub use cursor::{Batch, Cursor, Excerpt, Hold, Limit, Order, Outcome, Start};
 pub use feed::Feed;
 pub use hub::{Encode, Hub, PublishError, SubscribeError};
 pub use message::{IllegalId, MAX_ID_LEN, Message, MessageId, Origin, Published};

@@ -3,7 +3,11 @@
 mod read;
 mod retention;
 
-use crate::{Origin, budget::Share, config::Retention};
+use crate::{
+    Origin,
+    budget::Share,
+    config::{Full, Retention},
+};
 use bytes::Bytes;
 use dunlin_proto::Position;
 use std::{
@@ -16,7 +20,13 @@ use std::{
 pub(crate) const OVERHEAD: usize = 192;
 
 /// What live readers have to catch up in, however little history is retained.
-pub(crate) const LIVE: Retention = Retention { count: 256, bytes: 256 * 1024, age: Duration::from_secs(10) };
+pub(crate) const LIVE: Retention = Retention {
+    count: 256,
+    bytes: 256 * 1024,
+    age: Duration::from_secs(10),
+    newest: Duration::ZERO,
+    full: Full::Drop,
+};
 
 /// A log. Pure: time comes in, and who reads is known elsewhere.
 ///

@@ -2,8 +2,8 @@
 //! sees every offset once and in order, or a gap that names exactly what is missing.
 
 use crate::{
-    Batch, Config, Cursor, Dedup, Hub, Limit, Message, MessageId, Order, Outcome, Retention, Start,
-    config::is_younger, lock, log::OVERHEAD,
+    Batch, Config, Cursor, Dedup, Full, Hub, Limit, Message, MessageId, Order, Outcome, PublishError,
+    Retention, Start, config::is_younger, lock, log::OVERHEAD,
 };
 use bytes::Bytes;
 use dunlin_proto::{Position, Topic};
@@ -19,7 +19,8 @@ use std::{
 #[derive(Debug, Clone)]
 enum Step {
     Publish { topic: usize, key: Option<u8>, size: usize, id: Option<u8> },
-    Subscribe { topic: usize, order: Order, from: From },
+    Subscribe { topic: usize, order: Order, from: From, rewind: Option<usize> },
+    Skip { reader: prop::sample::Index, age: u64 },
     Read { reader: prop::sample::Index, limit: Limit },
     Leave { reader: prop::sample::Index },
     Return { reader: prop::sample::Index },
@@ -47,7 +48,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..2_usize, option::of(0..3_u8), 20..2000_usize, option::of(0..9_u8))
             .prop_map(|(topic, key, size, id)| Step::Publish { topic, key, size, id }),
-        2 => (0..2_usize, order(), from).prop_map(|(topic, order, from)| Step::Subscribe { topic, order, from }),
+        2 => (0..2_usize, order(), from, option::of(0..9_usize))
+            .prop_map(|(topic, order, from, rewind)| Step::Subscribe { topic, order, from, rewind }),
+        1 => (any_index(), 0..5000_u64).prop_map(|(reader, age)| Step::Skip { reader, age }),
         6 => (any_index(), limit).prop_map(|(reader, limit)| Step::Read { reader, limit }),
         1 => any_index().prop_map(|reader| Step::Leave { reader }),
         2 => any_index().prop_map(|reader| Step::Return { reader }),
@@ -57,11 +60,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let retention = (0..20_usize, 0..30_000_usize, 0..15_000_u64).prop_map(|(count, bytes, age)| Retention {
-        count,
-        bytes,
-        age: Duration::from_millis(age),
-    });
+    let full = prop_oneof![4 => Just(Full::Drop), 1 => Just(Full::Refuse)];
+    let newest = prop_oneof![Just(0), 0..30_000_u64];
+    let retention = (0..20_usize, 0..30_000_usize, 0..15_000_u64, newest, full).prop_map(
+        |(count, bytes, age, newest, full)| Retention {
+            count,
+            bytes,
+            age: Duration::from_millis(age),
+            newest: Duration::from_millis(newest),
+            full,
+        },
+    );
     let dedup = Dedup { count: 99, age: Duration::from_secs(5), total: 999 };
     (retention, 1000..40_000_usize).prop_map(move |(retention, memory)| Config {
         retention,
@@ -69,6 +78,7 @@ fn config() -> impl Strategy<Value = Config> {
         reserved: retention,
         topics: 9,
         dedup,
+        ..Config::default()
     })
 }
 
@@ -109,7 +119,32 @@ impl Life {
         let bytes: usize =
             newer.iter().map(|e| e.frame.len() + usize::from(e.key.is_some()) + OVERHEAD).sum();
         let bounded = newer.len() <= retention.count && bytes <= retention.bytes;
-        event.offset > self.head && bounded && is_younger(event.at, now, retention.age)
+        let is_kept = self.has_newest(retention, now) && event.offset == self.tail().offset;
+        event.offset > self.head && (is_kept || bounded && is_younger(event.at, now, retention.age))
+    }
+
+    fn has_newest(&self, retention: &Retention, now: u64) -> bool {
+        let newest = self.after(self.head).last();
+        newest.is_some_and(|newest| is_younger(newest.at, now, retention.newest))
+    }
+
+    fn is_full(&self, size: usize, key: Option<u8>, retention: &Retention, now: u64) -> bool {
+        let key = usize::from(key.is_some());
+        let young = self.after(self.head).iter().filter(|event| is_younger(event.at, now, retention.age));
+        let costs: Vec<_> =
+            young.map(|event| event.frame.len() + usize::from(event.key.is_some()) + OVERHEAD).collect();
+        let bytes = costs.iter().sum::<usize>() + size + 1 + 2 * key + OVERHEAD;
+        retention.full == Full::Refuse && (costs.len() >= retention.count || bytes > retention.bytes)
+    }
+
+    /// The place before the last so many events of history.
+    fn last(&self, count: usize, order: Order, retention: &Retention, now: u64) -> Position {
+        let count = count.max(self.has_newest(retention, now).into());
+        let is_wanted = |event: &&Published| {
+            self.is_in_history(event, retention, now) && (order == Order::All || !self.is_superseded(event))
+        };
+        let first = self.events.iter().rev().filter(is_wanted).take(count).last();
+        first.map_or(self.tail(), |first| Position::new(self.epoch, first.offset - 1))
     }
 
     fn covers(&self, position: Position, order: Order, retention: &Retention, now: u64) -> bool {
@@ -131,6 +166,8 @@ struct Reader {
     topic: usize,
     order: Order,
     cursor: Cursor,
+    /// Nothing up to here is stale.
+    asked: u64,
 }
 
 struct World {
@@ -165,7 +202,7 @@ fn topic(index: usize) -> Topic {
 
 impl World {
     fn new(config: Config) -> Self {
-        let hub = Hub::new(config, encode, 1);
+        let hub = Hub::new(config.clone(), encode, 1);
         Self {
             config,
             hub,
@@ -180,7 +217,7 @@ impl World {
     fn take(&mut self, step: Step) {
         match step {
             Step::Publish { topic, key, size, id } => self.publish(topic, key, size, id),
-            Step::Subscribe { topic, order, from } => {
+            Step::Subscribe { topic, order, from, rewind } => {
                 let start = match from {
                     From::Now => Start::Now,
                     From::Oldest => Start::Oldest,
@@ -190,7 +227,7 @@ impl World {
                         Start::After(Position { offset: seen.offset.saturating_add_signed(by), ..*seen })
                     }
                 };
-                self.subscribe(topic, order, start);
+                self.subscribe(topic, order, start, rewind);
             }
             Step::Wait { millis } => self.now += millis,
             Step::Sweep => self.hub.sweep(self.now),
@@ -198,14 +235,15 @@ impl World {
             Step::Read { reader, limit } => {
                 self.read(reader.index(self.readers.len()), limit);
             }
+            Step::Skip { reader, age } => self.skip(reader.index(self.readers.len()), age),
             Step::Leave { reader } => {
                 self.leave(reader);
             }
             Step::Return { reader } => {
-                let Reader { topic, order, cursor } = self.leave(reader);
+                let Reader { topic, order, cursor, .. } = self.leave(reader);
                 let position = cursor.position();
                 drop(cursor);
-                self.subscribe(topic, order, Start::After(position));
+                self.subscribe(topic, order, Start::After(position), None);
             }
         }
         self.observe();
@@ -219,10 +257,16 @@ impl World {
             key: key.map(|key| key.to_string().into()),
             origin: None,
         };
-        let published = now(self.hub.publish(&topic(index), message.clone(), self.now)).unwrap();
+        let published = now(self.hub.publish(&topic(index), message.clone(), self.now));
         self.observe_epoch(index);
         let remembered = id.and_then(|id| self.ids.get(&(index, id)).copied());
         let remembered = remembered.filter(|(_, at)| is_younger(*at, self.now, self.config.dedup.age));
+        let life = self.lives[index].last().unwrap();
+        if remembered.is_none() && life.is_full(size, key, &self.config.retention, self.now) {
+            assert_eq!(published, Err(PublishError::Full));
+            return;
+        }
+        let published = published.unwrap();
         assert_eq!(published.duplicate, remembered.is_some());
         if let Some((position, _)) = remembered {
             assert_eq!(published.position, position);
@@ -238,8 +282,8 @@ impl World {
         life.events.push(Published { offset, key, frame, at: self.now });
     }
 
-    fn subscribe(&mut self, index: usize, order: Order, start: Start) {
-        let cursor = now(self.hub.subscribe(&topic(index), start, order, self.now)).unwrap();
+    fn subscribe(&mut self, index: usize, order: Order, start: Start, rewind: Option<usize>) {
+        let mut cursor = now(self.hub.subscribe(&topic(index), start, order, self.now)).unwrap();
         self.observe_epoch(index);
         let life = self.lives[index].last().unwrap();
         let covers = |position| life.covers(position, order, &self.config.retention, self.now);
@@ -253,7 +297,13 @@ impl World {
             Start::After(_) => (life.tail(), Outcome::Lost),
         };
         assert_eq!((cursor.position(), cursor.outcome()), expected);
-        self.readers.push(Reader { topic: index, order, cursor });
+        let mut asked = 0;
+        if let Some(count) = rewind.filter(|_| cursor.outcome() != Outcome::Recovered) {
+            cursor.rewind(count, self.now);
+            assert_eq!(cursor.position(), life.last(count, order, &self.config.retention, self.now));
+            asked = life.tail().offset;
+        }
+        self.readers.push(Reader { topic: index, order, cursor, asked });
     }
 
     fn leave(&mut self, reader: prop::sample::Index) -> Reader {
@@ -264,7 +314,7 @@ impl World {
 
     /// Reads once, and holds what comes against what was published. False if nothing came.
     fn read(&mut self, reader: usize, limit: Limit) -> bool {
-        let Reader { topic, order, cursor } = &mut self.readers[reader];
+        let Reader { topic, order, cursor, .. } = &mut self.readers[reader];
         let life = self.lives[*topic].last().unwrap();
         let before = cursor.position();
         let batch = cursor.read(limit);
@@ -292,6 +342,23 @@ impl World {
             Some(Batch::Restarted(_)) => panic!("the in-process broker does not restart a topic"),
         }
         before != after
+    }
+
+    /// Skips what is older, and sees that exactly this is named.
+    fn skip(&mut self, reader: usize, age: u64) {
+        let Reader { topic, order, cursor, asked } = &mut self.readers[reader];
+        let life = self.lives[*topic].last().unwrap();
+        let (from, limit) = (cursor.position().offset, self.now.saturating_sub(age));
+        let gone = if *order == Order::All { life.head } else { life.lost };
+        let is_stale = |event: &&Published| {
+            event.at < limit
+                && event.offset > life.head
+                && (*order == Order::All || !life.is_superseded(event))
+        };
+        let last = life.after(from).iter().rev().find(is_stale).filter(|_| from >= gone.max(*asked));
+        let expected = last.map(|last| Batch::Gap { from: from + 1, to: last.offset });
+        assert_eq!(cursor.skip(limit), expected);
+        assert_eq!(cursor.position().offset, last.map_or(from, |last| last.offset));
     }
 
     /// Follows what left the logs, and checks what must always hold.

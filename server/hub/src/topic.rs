@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::{
         Message, Published,
-        broker::{Boxed, History, Unavailable},
+        broker::{Boxed, History, NotPublished, Unavailable},
         budget::Budget,
     };
     use std::sync::Weak;
@@ -146,7 +146,7 @@ mod tests {
     struct Busy(Weak<Shared>);
 
     impl Line for Busy {
-        fn publish(&self, _: Message, _: u64) -> Boxed<'_, Result<Published, Unavailable>> {
+        fn publish(&self, _: Message, _: u64) -> Boxed<'_, Result<Published, NotPublished>> {
             unreachable!("nobody calls")
         }
 

@@ -23,6 +23,8 @@ pub struct Usage {
     pub evicted: u64,
     /// Gaps that readers were told of since the start.
     pub gaps: u64,
+    /// Publishes refused since the start because the topic's log was full.
+    pub full: u64,
     /// Topics dropped while idle since the start.
     pub dropped: u64,
 }
@@ -53,6 +55,7 @@ pub(crate) struct Counters {
     pub(crate) duplicates: Counter,
     pub(crate) evicted: Counter,
     pub(crate) gaps: Counter,
+    pub(crate) full: Counter,
     pub(crate) dropped: Counter,
 }
 

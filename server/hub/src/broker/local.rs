@@ -2,7 +2,7 @@
 
 mod ids;
 
-use super::{Boxed, Broker, Event, History, Line, Unavailable};
+use super::{Boxed, Broker, Event, History, Line, NotPublished, Unavailable};
 use crate::{Dedup, Feed, Message, Published, Retention, budget::Budget, lock};
 use dunlin_proto::{Position, Topic, position};
 use ids::Ids;
@@ -51,10 +51,13 @@ struct State {
 }
 
 impl State {
-    fn publish(&mut self, message: Message, now: u64) -> Published {
+    fn publish(&mut self, message: Message, now: u64) -> Result<Published, NotPublished> {
         let known = message.id.as_ref().and_then(|id| self.ids.find(id, now));
         if let Some(offset) = known {
-            return Published { position: Position { offset, ..self.position }, duplicate: true };
+            return Ok(Published { position: Position { offset, ..self.position }, duplicate: true });
+        }
+        if self.feed.is_full(&message, now) {
+            return Err(NotPublished::Full);
         }
         let previous = self.position.offset;
         let offset = previous + 1;
@@ -64,13 +67,13 @@ impl State {
         if let Some(id) = id {
             self.ids.remember(id, offset, now);
         }
-        Published { position: self.position, duplicate: false }
+        Ok(Published { position: self.position, duplicate: false })
     }
 }
 
 impl Line for Counted {
-    fn publish(&self, message: Message, now: u64) -> Boxed<'_, Result<Published, Unavailable>> {
-        Box::pin(async move { Ok(lock(&self.0).publish(message, now)) })
+    fn publish(&self, message: Message, now: u64) -> Boxed<'_, Result<Published, NotPublished>> {
+        Box::pin(async move { lock(&self.0).publish(message, now) })
     }
 
     fn history(&self, _: u64, to: u64, _: Retention) -> Boxed<'_, Result<History, Unavailable>> {

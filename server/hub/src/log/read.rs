@@ -1,6 +1,6 @@
 //! Reading a log: from where, what, and what is missing.
 
-use super::Log;
+use super::{Entry, Log};
 use crate::{
     Origin,
     config::is_younger,
@@ -11,9 +11,7 @@ use dunlin_proto::Position;
 impl Log {
     /// The position from which on the log's history has everything that a new reader of this order is owed.
     pub(crate) fn oldest(&self, order: Order, now: u64) -> Position {
-        // Entries before the first are only there for the readers of now.
-        let by_count = self.entries.len().saturating_sub(self.retention.count);
-        let first = by_count.max(self.first_within(now));
+        let first = self.first_of_history(now);
         let before = match order {
             Order::All => first.checked_sub(1).map_or(self.head, |last| self.entries[last].record.offset),
             Order::Latest => {
@@ -22,6 +20,44 @@ impl Log {
             }
         };
         Position::new(self.origin.epoch, before)
+    }
+
+    /// The position before the last `count` events of history (of as many keys, for [`Order::Latest`]); before the newest one at least,
+    /// if the log keeps it.
+    pub(crate) fn last(&self, count: usize, order: Order, now: u64) -> Position {
+        let count = count.max(self.has_newest(now).into());
+        let first = self.first_of_history(now);
+        let wanted = |(_, entry): &(usize, &Entry)| order == Order::All || !entry.superseded;
+        let begin = self.entries.iter().enumerate().skip(first).rev().filter(wanted).take(count).last();
+        let before = match begin {
+            None => self.tail,
+            Some((index, _)) => {
+                index.checked_sub(1).map_or(self.head, |before| self.entries[before].record.offset)
+            }
+        };
+        Position::new(self.origin.epoch, before)
+    }
+
+    /// A gap over what follows the position and was published before a time, and the position after it. `None` if there is nothing, or
+    /// something else comes first.
+    pub(crate) fn stale(
+        &self,
+        from: Position,
+        order: Order,
+        own: Option<Origin>,
+        before: u64,
+    ) -> Option<(Batch, Position)> {
+        if from.epoch != self.origin.epoch || from.offset < self.gone(order) {
+            return None;
+        }
+        // Within a log, time does not go back.
+        let fresh = self.entries.partition_point(|entry| entry.record.at < before);
+        let is_owed = |entry: &&Entry| {
+            let is_own = own.is_some() && entry.record.origin == own;
+            !is_own && (order == Order::All || !entry.superseded)
+        };
+        let last = self.entries.range(..fresh).rev().find(is_owed)?.record.offset;
+        (last > from.offset).then(|| gap(from, Position::new(from.epoch, last)))
     }
 
     /// Whether history has everything after the position.
@@ -49,10 +85,7 @@ impl Log {
                 _ => (Batch::Restarted(self.origin), self.origin),
             });
         }
-        let gone = match order {
-            Order::All => self.head,
-            Order::Latest => self.lost,
-        };
+        let gone = self.gone(order);
         if from.offset < gone {
             return Some(gap(from, Position::new(from.epoch, gone)));
         }
@@ -81,6 +114,21 @@ impl Log {
         }
         // Nothing supersedes the newest event, and what is gone of it is in a gap: empty only if the rest is the reader's own.
         (Batch::Events(frames), last)
+    }
+
+    /// The last event that a reader of this order can no longer have.
+    fn gone(&self, order: Order) -> u64 {
+        match order {
+            Order::All => self.head,
+            Order::Latest => self.lost,
+        }
+    }
+
+    /// The first entry that is not only there for the readers of now.
+    fn first_of_history(&self, now: u64) -> usize {
+        let by_count = self.entries.len().saturating_sub(self.retention.count);
+        let first = by_count.max(self.first_within(now));
+        if self.has_newest(now) { first.min(self.entries.len() - 1) } else { first }
     }
 
     /// The first entry within the retention's bytes and age.
@@ -162,6 +210,45 @@ mod tests {
         assert!(log.covers(at(0), Order::Latest, 0));
         assert!(log.covers(at(4), Order::All, 0) && !log.covers(at(5), Order::All, 0));
         assert!(!log.covers(Position::new(8, 3), Order::All, 0));
+    }
+
+    #[test]
+    fn the_last_events_are_counted_from_the_end_of_history() {
+        let mut log = log(Retention { count: 3, ..Retention::default() });
+        for (name, key) in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("c1", "c"), ("a3", "a")] {
+            add(&mut log, name, Some(key), 0, Some(crate::log::LIVE));
+        }
+        let last = |count, order| log.last(count, order, 0).offset;
+        assert_eq!([0, 1, 2, 3, 9].map(|count| last(count, Order::All)), [5, 4, 3, 2, 2]);
+        // a3 and c1; b1 is beyond history.
+        assert_eq!([0, 1, 2, 9].map(|count| last(count, Order::Latest)), [5, 4, 3, 3]);
+    }
+
+    #[test]
+    fn the_newest_event_is_among_the_last_if_it_is_kept() {
+        let newest = std::time::Duration::from_secs(9);
+        let mut log = log(Retention { count: 0, newest, ..Retention::default() });
+        assert_eq!(log.last(0, Order::All, 0), at(0));
+        add_all(&mut log, &[("a", None), ("b", None)]);
+        assert_eq!((log.last(0, Order::All, 0), log.last(7, Order::Latest, 8999)), (at(1), at(1)));
+        assert_eq!((log.last(7, Order::All, 9000), log.oldest(Order::All, 8999)), (at(2), at(1)));
+    }
+
+    #[test]
+    fn what_is_stale_is_named_to_the_last_one_that_was_owed() {
+        let mut log = log(Retention::default());
+        for (now, (name, key)) in [("a1", "a"), ("b1", "b"), ("a2", "a"), ("b2", "b")].into_iter().enumerate()
+        {
+            add(&mut log, name, Some(key), now as u64 * 10, None);
+        }
+        let stale = |from, order, before| log.stale(at(from), order, None, before);
+        assert_eq!(stale(0, Order::All, 0), None);
+        assert_eq!(stale(0, Order::All, 20), Some((Batch::Gap { from: 1, to: 2 }, at(2))));
+        assert_eq!(stale(1, Order::All, 99), Some((Batch::Gap { from: 2, to: 4 }, at(4))));
+        assert_eq!(stale(2, Order::All, 20), None);
+        // a1 and b1 have newer ones.
+        assert_eq!(stale(0, Order::Latest, 20), None);
+        assert_eq!(stale(0, Order::Latest, 30), Some((Batch::Gap { from: 1, to: 3 }, at(3))));
     }
 
     #[test]

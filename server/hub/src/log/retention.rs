@@ -1,7 +1,7 @@
 //! What a log lets go of, and when.
 
 use super::{Entry, Log};
-use crate::config::{Retention, is_younger};
+use crate::config::{Full, Retention, is_younger};
 
 impl Log {
     /// Lets go of what is beyond the retention and, if there are live readers, beyond their window as well.
@@ -12,6 +12,9 @@ impl Log {
                 only || self.is_within(0, &window, now)
             };
             if self.is_within(0, &self.retention, now) || window.is_some_and(kept_for_readers) {
+                break;
+            }
+            if self.entries.len() == 1 && self.has_newest(now) {
                 break;
             }
             self.pop();
@@ -27,6 +30,23 @@ impl Log {
         }
         self.shrink();
         before - self.entries.len()
+    }
+
+    /// Whether the newest event is kept, whatever else is.
+    pub(super) fn has_newest(&self, now: u64) -> bool {
+        let newest = self.entries.back();
+        newest.is_some_and(|entry| is_younger(entry.record.at, now, self.retention.newest))
+    }
+
+    /// Whether there is no room for an event of this cost, and none is made.
+    pub(crate) fn is_full(&self, cost: usize, now: u64) -> bool {
+        if self.retention.full == Full::Drop {
+            return false;
+        }
+        let is_old = |entry: &Entry| !is_younger(entry.record.at, now, self.retention.age);
+        let first = self.entries.partition_point(is_old);
+        let held = self.entries.get(first).map_or(0, |entry| self.end.wrapping_sub(entry.start));
+        self.entries.len() - first >= self.retention.count || held + cost as u64 > self.retention.bytes as u64
     }
 
     /// Whether the entry and all after it are within the bounds.
@@ -64,7 +84,8 @@ mod tests {
 
     #[test]
     fn retention_by_count_bytes_and_age() {
-        let all = Retention { count: 99, bytes: 99_999, age: Duration::from_secs(99) };
+        let all =
+            Retention { count: 99, bytes: 99_999, age: Duration::from_secs(99), ..Retention::default() };
         let kept = |retention| {
             let mut log = log(retention);
             for (i, name) in ["aa", "bb", "cc"].into_iter().enumerate() {
@@ -82,8 +103,9 @@ mod tests {
 
     #[test]
     fn live_readers_have_a_window_however_little_is_retained() {
-        let nothing = Retention { count: 0, bytes: 0, age: Duration::ZERO };
-        let window = Retention { count: 2, bytes: OVERHEAD + 10, age: Duration::from_secs(1) };
+        let nothing = Retention { count: 0, bytes: 0, age: Duration::ZERO, ..Retention::default() };
+        let window =
+            Retention { count: 2, bytes: OVERHEAD + 10, age: Duration::from_secs(1), ..Retention::default() };
         let mut log = log(nothing);
         add(&mut log, "a", None, 0, Some(window));
         assert_eq!(offsets(&log), [1]);
@@ -96,6 +118,37 @@ mod tests {
         assert!(log.is_empty());
         add(&mut log, "b", None, 1500, None);
         assert_eq!((log.is_empty(), log.head(), log.bytes()), (true, 3, 0));
+    }
+
+    #[test]
+    fn the_newest_event_is_kept_for_longer_than_history() {
+        let second = Duration::from_secs(1);
+        let mut log = log(Retention { count: 0, newest: 9 * second, ..Retention::default() });
+        for (name, now) in [("a", 0), ("b", 1000)] {
+            add(&mut log, name, None, now, None);
+        }
+        assert_eq!(offsets(&log), [2]);
+        log.trim(9999, None);
+        assert_eq!(offsets(&log), [2]);
+        log.trim(10_000, None);
+        assert!(log.is_empty());
+    }
+
+    #[test]
+    fn a_log_that_refuses_has_room_when_events_have_aged() {
+        let bounds = Retention { count: 2, age: Duration::from_secs(1), ..Retention::default() };
+        let mut log = log(Retention { full: Full::Refuse, ..bounds });
+        add(&mut log, "a", None, 0, None);
+        assert!(!log.is_full(1, 500));
+        add(&mut log, "b", None, 500, None);
+        assert!(log.is_full(1, 999));
+        assert!(!log.is_full(1, 1000));
+        let small = Retention { bytes: 2 * OVERHEAD, full: Full::Refuse, ..Retention::default() };
+        let mut log = super::super::tests::log(small);
+        assert!(!log.is_full(2 * OVERHEAD, 0) && log.is_full(2 * OVERHEAD + 1, 0));
+        add(&mut log, "a", None, 0, None);
+        assert!(log.is_full(OVERHEAD, 0));
+        assert!(!super::super::tests::log(bounds).is_full(usize::MAX, 0), "the oldest go");
     }
 
     #[test]

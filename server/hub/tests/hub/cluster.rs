@@ -5,7 +5,7 @@ use crate::common::*;
 use dunlin_hub::{
     Batch, Broker, Config, Feed, Hub, Message, Order, Outcome, PublishError, Published, Retention, Start,
     SubscribeError,
-    broker::{Boxed, Event, History, Line, Unavailable},
+    broker::{Boxed, Event, History, Line, NotPublished, Unavailable},
 };
 use dunlin_proto::{Position, Topic};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -95,7 +95,7 @@ impl Broker for Cluster {
 }
 
 impl Line for Subject {
-    fn publish(&self, message: Message, now: u64) -> Boxed<'_, Result<Published, Unavailable>> {
+    fn publish(&self, message: Message, now: u64) -> Boxed<'_, Result<Published, NotPublished>> {
         Box::pin(async move {
             let mut stream = self.0.stream();
             stream.check()?;

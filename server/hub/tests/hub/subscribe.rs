@@ -56,7 +56,7 @@ async fn without_retention_live_readers_still_get_everything() {
 async fn a_repeated_publish_is_answered_with_the_first_position() {
     let config =
         Config { retention: Retention { age: Duration::ZERO, ..Retention::default() }, ..Config::default() };
-    let (hub, room) = (hub(config), topic("room:1"));
+    let (hub, room) = (hub(config.clone()), topic("room:1"));
     let first = hub.publish(&room, with_id("a"), 0).await.unwrap();
     hub.publish(&room, with_id("b"), 0).await.unwrap();
     // Its event has expired and nobody reads: the topic still stays until the ids have expired as well.
