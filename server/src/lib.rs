@@ -23,6 +23,7 @@ mod guard;
 mod health;
 mod http;
 mod metrics;
+mod payload;
 mod rates;
 mod server;
 mod session;
