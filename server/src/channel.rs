@@ -155,6 +155,8 @@ pub enum End {
     Expired,
     /// The session ended: the client said goodbye, the application ended it, or the server is shutting down.
     SessionEnded,
+    /// The backend has ended it, over the HTTP API.
+    Evicted,
     /// The channel ended it, in `handle_info`.
     Closed,
     /// The client broke the protocol.

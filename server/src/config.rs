@@ -3,6 +3,7 @@
 //! Every source is first reduced to text by key (`source.rs`), then one table (`key.rs`) says what is legal. So all
 //! mistakes are found together, and each names its key, its source and the legal range.
 
+mod api;
 mod auth;
 mod channels;
 mod console;
@@ -11,6 +12,7 @@ mod namespace;
 mod presence;
 mod source;
 
+pub use api::{Api, ApiKey, Scope};
 pub use auth::{Auth, KeySet, Trust};
 use bytesize::ByteSize;
 pub use channels::Channels;
@@ -37,6 +39,8 @@ pub struct Config {
     pub origins: Origins,
     /// Who may connect, and who vouches for them.
     pub auth: Auth,
+    /// Who may use the backend API.
+    pub api: Api,
     /// How much may come in a second.
     pub rates: Rates,
     /// Who may see the console.
@@ -169,11 +173,13 @@ impl Config {
         let publishes = check.rate("rate.publishes");
         let namespaces =
             check.namespaces(Namespace { payload, publishes, ..Namespace::new(retention, presence.mode) });
+        let auth = check.auth(listen, tcp, http);
         let config = Self {
+            api: check.api(&auth, http),
             listen,
             http,
             tcp,
-            auth: check.auth(listen, tcp, http),
+            auth,
             rates: Rates {
                 connections: check.rate("rate.connections"),
                 joins: check.rate("rate.joins"),

@@ -12,6 +12,7 @@ mod connect;
 mod page;
 
 use crate::{
+    api::{Api, Door},
     config::Console,
     health::{self, Health},
 };
@@ -34,6 +35,7 @@ pub(crate) struct Facts {
     pub(crate) certificate: Arc<Live>,
     pub(crate) origins: Origins,
     pub(crate) console: Console,
+    pub(crate) api: Arc<Api>,
     /// Known as soon as all sockets are bound, which is before the first request is read.
     pub(crate) ports: OnceLock<Ports>,
 }
@@ -51,12 +53,13 @@ pub(crate) struct Ports {
 
 /// What is served on the plain port, which is the machine's own.
 pub(crate) fn plain(facts: &Arc<Facts>) -> Router {
-    everywhere(facts).merge(Router::new().route("/metrics", get(render)).with_state(facts.clone()))
+    let metrics = Router::new().route("/metrics", get(render)).with_state(facts.clone());
+    everywhere(facts).merge(metrics).merge(facts.api.router(Door::Plain))
 }
 
 /// What is served to the world: over TLS and over HTTP/3.
 pub(crate) fn public(facts: &Arc<Facts>) -> Router {
-    everywhere(facts)
+    everywhere(facts).merge(facts.api.router(Door::Public))
 }
 
 fn everywhere(facts: &Arc<Facts>) -> Router {

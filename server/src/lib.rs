@@ -12,6 +12,7 @@
 //! ```
 
 mod admission;
+mod api;
 pub mod auth;
 mod certificate;
 pub mod channel;

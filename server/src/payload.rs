@@ -25,14 +25,6 @@ impl Payload {
         let value = value.filter(|_| payload.first() != Some(&0xc1)).and_then(unpack);
         value.map_or_else(|| Self::Binary(payload.clone()), Self::Data)
     }
-
-    /// The bytes of the payload.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Data(value) => pack(&value),
-            Self::Binary(bytes) => bytes,
-        }
-    }
 }
 
 /// A JSON value as MessagePack. Integers from -2^63 to 2^64 - 1 stay exact; what JSON was read with has rounded others.

@@ -47,7 +47,7 @@ pub(crate) struct SessionRates {
 /// Most keys of which something is remembered. With more, those that are new share one bound.
 const MOST_KEYS: usize = 100_000;
 
-struct Keyed<K: Clone + Hash + Eq> {
+pub(crate) struct Keyed<K: Clone + Hash + Eq> {
     each: RateLimiter<K, HashMapStateStore<K>, DefaultClock>,
     rest: DefaultDirectRateLimiter,
 }
@@ -124,16 +124,16 @@ pub(crate) fn check(limiter: Option<&DefaultDirectRateLimiter>, what: &str) -> R
 }
 
 impl<K: Clone + Hash + Eq> Keyed<K> {
-    fn new(most: NonZeroU32) -> Self {
+    pub(crate) fn new(most: NonZeroU32) -> Self {
         Self { each: RateLimiter::hashmap(Quota::per_second(most)), rest: direct(most) }
     }
 
-    fn check(&self, key: &K) -> Result<(), Duration> {
+    pub(crate) fn check(&self, key: &K) -> Result<(), Duration> {
         let checked = if self.each.len() < MOST_KEYS { self.each.check_key(key) } else { self.rest.check() };
         checked.map_err(|until| wait(&until))
     }
 
-    fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         self.each.retain_recent();
         self.each.shrink_to_fit();
     }
@@ -146,7 +146,7 @@ where
     until.wait_time_from(DefaultClock::default().now())
 }
 
-fn limited(what: &str, wait: Duration) -> Refusal {
+pub(crate) fn limited(what: &str, wait: Duration) -> Refusal {
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
     let text = format!("{what} in a short time; the next in {millis} ms");
     Refusal { retry_after_ms: Some(millis), ..Refusal::because(Code::RATE_LIMITED, &text) }

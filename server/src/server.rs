@@ -2,6 +2,7 @@
 
 use crate::{
     admission::Admission,
+    api::Api,
     auth::{Fault, Full, Gate, Revoke, keyring::Keyring},
     certificate::Watched,
     channel::{
@@ -185,12 +186,13 @@ impl Builder {
         let (config, node) = self.node(keyring);
         let node = Arc::new(node);
         let health = Arc::<Health>::default();
-        let http = http(&config, certificate.clone(), health.clone());
+        let api = Arc::new(Api::new(node.clone(), config.api.clone()));
+        let http = http(&config, certificate.clone(), health.clone(), api.clone());
         let admission = Admission::new(config.session.total, config.session.per_address);
         let work = Work { node: node.clone(), admission, health: health.clone() };
         let worker = Worker::start(0, work, move || bind(http)).await?;
         let watched = Watched::new(certificate.clone(), worker.addresses.listen.port());
-        let housekeeping = tokio::spawn(keep_house(node.clone(), watched));
+        let housekeeping = tokio::spawn(keep_house(node.clone(), api, watched));
         let presence = tokio::spawn(presence::tell(node.shared.presence.clone()));
         let statistics = tokio::spawn(statistics::publish(node.clone()));
         Ok(Server {
@@ -262,16 +264,7 @@ impl Server {
     /// # Errors
     /// As many revocations are remembered as can be. The sessions have ended all the same.
     pub fn revoke(&self, what: &Revoke) -> Result<usize, Full> {
-        let registry = &self.node.registry;
-        let token = match what {
-            Revoke::Session(name) => registry.named(name).and_then(|session| session.pass().fingerprint()),
-            Revoke::User(_) | Revoke::Token(_) => None,
-        };
-        // Remembered first: who connects meanwhile is either refused, or found below.
-        let remembered = self.node.gate.revoke(what, token);
-        let ended = registry.revoke(what);
-        tracing::info!(ended, "revoked");
-        remembered.map(|()| ended)
+        self.node.revoke(what)
     }
 
     /// Refuses new connections, asks clients to leave within the configured time, cuts off those who have not, and ends.
@@ -284,13 +277,14 @@ impl Server {
     }
 }
 
-fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
+fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>, api: Arc<Api>) -> Http {
     let facts = Facts {
         health,
         metrics: metrics::recorder(),
         certificate,
         origins: config.origins.clone(),
         console: config.console.clone(),
+        api,
         ports: OnceLock::new(),
     };
     let base = HttpConfig {
@@ -338,7 +332,7 @@ fn encode(position: Position, at: u64, message: &Message) -> bytes::Bytes {
 }
 
 /// Once a second: history expires, parked sessions end, the certificate is looked at.
-async fn keep_house(node: Arc<Node>, mut certificate: Watched) {
+async fn keep_house(node: Arc<Node>, api: Arc<Api>, mut certificate: Watched) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -346,6 +340,7 @@ async fn keep_house(node: Arc<Node>, mut certificate: Watched) {
         node.shared.hub.sweep(clock::now_ms());
         node.registry.sweep(Instant::now());
         node.gate.sweep();
+        api.sweep();
         node.shared.rates.sweep();
         metrics::hub(&node.shared.hub.usage());
         metrics::presence(&node.shared.presence.usage());

@@ -5,7 +5,7 @@
 
 mod channel;
 mod events;
-mod process;
+pub(crate) mod process;
 mod rates;
 
 use crate::{

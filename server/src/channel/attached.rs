@@ -6,6 +6,7 @@ use super::{
     applied::{Applied, Known},
     callbacks::{Callbacks, Overrun},
     delivery::Down,
+    downlink::Downlink,
     membership::{Attach, FAREWELL},
     standing::Standing,
 };
@@ -56,11 +57,12 @@ pub(super) enum Next {
 }
 
 impl Next {
-    /// What the mailbox says while a stream is attached.
-    fn moved(attach: Option<Box<Attach>>) -> Self {
-        match attach {
-            Some(attach) => Self::Attach(attach),
-            None => Self::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
+    /// What the mailbox says.
+    pub(super) fn moved(attach: Option<Box<Attach>>, downlink: &Downlink) -> Self {
+        match (attach, downlink.evicted()) {
+            (Some(attach), _) => Self::Attach(attach),
+            (None, Some(why)) => Self::Over(End::Evicted, Some(why)),
+            (None, None) => Self::Over(End::SessionEnded, Some(Refusal::new(Code::SESSION_ENDED))),
         }
     }
 
@@ -93,7 +95,7 @@ impl Attached {
                 callbacks.context.set_away(false);
             }
             let frame = tokio::select! {
-                attach = mailbox.recv() => return Next::moved(attach),
+                attach = mailbox.recv() => return Next::moved(attach, &callbacks.context.facts.downlink),
                 allowed = allowance.changed(self.mode, self.ask) => match allowed {
                     Ok(()) => continue,
                     Err(refusal) => {

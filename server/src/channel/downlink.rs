@@ -2,6 +2,7 @@
 
 use crate::session::Generation;
 use bytes::Bytes;
+use dunlin_proto::frame::Refusal;
 use std::{
     collections::VecDeque,
     mem,
@@ -22,6 +23,8 @@ struct State {
     bytes: usize,
     /// The tap that frames go to.
     tap: u64,
+    /// Why the backend has ended the membership.
+    evicted: Option<Box<Refusal>>,
 }
 
 /// One stream's end of the queue. A newer tap takes its place; and it runs dry when the session leaves the stream's connection,
@@ -55,6 +58,16 @@ impl Downlink {
         drop(state);
         self.changed.notify_waiters();
         Ok(())
+    }
+
+    /// The membership is to end, for this reason.
+    pub(crate) fn evict(&self, why: Refusal) {
+        self.state().evicted = Some(Box::new(why));
+    }
+
+    /// Why it is to end, if the backend has said so.
+    pub(crate) fn evicted(&self) -> Option<Refusal> {
+        self.state().evicted.take().map(|why| *why)
     }
 
     /// From now on frames go here.

@@ -278,10 +278,7 @@ impl<C: Channel> Membership<C> {
         self.standing.is_missing(now);
         loop {
             let woken = tokio::select! {
-                attach = self.mailbox.recv() => return match attach {
-                    Some(attach) => Next::Attach(attach),
-                    None => Next::Over(End::SessionEnded, None),
-                },
+                attach = self.mailbox.recv() => return Next::moved(attach, &self.facts().downlink),
                 woken = self.callbacks.next() => woken,
                 () = self.standing.away() => {
                     self.callbacks.context.set_away(true);

@@ -69,7 +69,7 @@ impl Family {
 }
 
 /// All such tables.
-pub const FAMILIES: &[Family] = &[super::namespace::FAMILY];
+pub const FAMILIES: &[Family] = &[super::api::FAMILY, super::namespace::FAMILY];
 
 /// Whether a dotted name is a key, in the table of keys or in one of the tables with names.
 #[must_use]
@@ -202,6 +202,13 @@ pub const KEYS: &[Key] = &[
         60 * SECOND..=400 * 24 * HOUR,
         "a time from 1m to 400days",
         "Tokens that expire later than this from now are refused; revocations are remembered for so long."
+    ),
+    text(
+        "api.mode",
+        "auto",
+        "auto, on or off",
+        "The HTTP API for backends, at /v1; auto: for those who have a key, and without any key in development mode on `http` for \
+         this machine.",
     ),
     text(
         "console.mode",

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     AGENT,
     admission::Permit,
-    auth::Gate,
+    auth::{Full, Gate, Revoke},
     channel::membership::{self, Attach},
     config::Console,
     drain::Drain,
@@ -56,6 +56,23 @@ pub(crate) struct Node {
     pub(crate) console: Console,
     /// Most bytes in all topic logs.
     pub(crate) history_limit: usize,
+}
+
+impl Node {
+    /// Revokes a user's tokens, a session or a token, and says how many sessions that has ended.
+    pub(crate) fn revoke(&self, what: &Revoke) -> Result<usize, Full> {
+        let token = match what {
+            Revoke::Session(name) => {
+                self.registry.named(name).and_then(|session| session.pass().fingerprint())
+            }
+            Revoke::User(_) | Revoke::Token(_) => None,
+        };
+        // Remembered first: who connects meanwhile is either refused, or found below.
+        let remembered = self.gate.revoke(what, token);
+        let ended = self.registry.revoke(what);
+        tracing::info!(ended, "revoked");
+        remembered.map(|()| ended)
+    }
 }
 
 /// How a connection ended.
@@ -136,6 +153,7 @@ impl Served<'_> {
         let mut drain = self.node.drain.subscribe();
         let mut revoked = self.opened.session.revoked.subscribe();
         let mut end = self.expiry();
+        let mut passes = self.opened.session.passes();
         loop {
             let written = tokio::select! {
                 written = self.write(&mut send, &write) => written,
@@ -154,6 +172,7 @@ impl Served<'_> {
                         Ok(Some(frame)) => match self.hear(FromClient::decode(&frame)).await {
                             Ok(Some(answer)) => {
                                 end = self.expiry();
+                                passes.mark_unchanged();
                                 break answer;
                             }
                             Ok(None) => {}
@@ -180,6 +199,12 @@ impl Served<'_> {
                         return self.end(send, Refusal::because(Code::TOKEN_EXPIRED, REVOKED)).await;
                     }
                     () = until(end) => return self.expire(),
+                    // The backend has another token for the session; the client's own is answered above.
+                    Ok(()) = passes.changed() => {
+                        end = self.expiry();
+                        let left = Gate::left(&self.opened.session.pass());
+                        break FromServer::Refreshed { expires_in_ms: left.map(millis) };
+                    }
                     within_ms = drain.begun() => break FromServer::GoAway { code: Code::GOING_AWAY, within_ms, url: None },
                 }
             };

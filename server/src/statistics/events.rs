@@ -89,11 +89,11 @@ pub(super) struct Continuity {
 
 /// The server's process.
 #[derive(Debug, Serialize)]
-pub(super) struct Process {
+pub(crate) struct Process {
     /// Memory in use, in bytes.
-    pub(super) rss_bytes: u64,
+    pub(crate) rss_bytes: u64,
     /// Processor time used since the start.
-    pub(super) cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
 }
 
 /// Event `topics` of `$server/topics`: the 50 with the highest rate, then the most readers.

@@ -4,7 +4,7 @@ use super::events::Process;
 use std::fs;
 
 /// What the process uses now.
-pub(super) fn look() -> Option<Process> {
+pub(crate) fn look() -> Option<Process> {
     Some(Process {
         rss_bytes: resident(&fs::read_to_string("/proc/self/status").ok()?)?,
         cpu_seconds: processor(&fs::read_to_string("/proc/self/stat").ok()?)?,

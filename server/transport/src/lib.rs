@@ -43,7 +43,7 @@ pub use keys::{KeyError, Keys};
 pub use listener::{Incoming, Listener};
 pub use memory::{MemoryDialer, pair};
 pub use network::network;
-pub use origins::{IllegalOrigin, Origins};
+pub use origins::{IllegalOrigin, Origins, is_local_page};
 pub use socket::Buffers;
 pub use stream::{RecvStream, SendStream};
 pub use tcp::HttpConfig;

@@ -65,6 +65,13 @@ pub(crate) enum Page {
     Elsewhere,
 }
 
+/// Whether a request is from this machine as far as its headers tell: from no page or one with a loopback name, for a server that
+/// it calls by such a name too, and not by one that its owner gave this machine's address. The peer's address must say the same.
+#[must_use]
+pub fn is_local_page(origin: Option<&str>, authority: &str) -> bool {
+    Page::of(origin) == Page::Here && is_loopback(host(authority))
+}
+
 impl Page {
     pub(crate) fn of(origin: Option<&str>) -> Self {
         match origin.map(split) {

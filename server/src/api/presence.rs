@@ -1,0 +1,125 @@
+//! Who is in a topic.
+
+use super::{
+    Api, MOST_ITEMS, Problem,
+    access::Caller,
+    body::{Format, Given},
+    document::Refused,
+    event::Shown,
+    publish::legal,
+};
+use crate::config::Scope;
+use axum::{
+    extract::{Path, Query, State},
+    response::Response,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// How much is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Only the numbers.
+    #[serde(default)]
+    counts: bool,
+    /// Entries with an id above this one.
+    after: Option<u64>,
+    /// Most entries, 1 to 1000; 1000 unless given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Who is in a topic.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Presence {
+    /// How many keys, which usually are users.
+    keys: u64,
+    /// How many entries, which usually are devices.
+    entries: u64,
+    /// By their ids; missing if only the numbers were wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<Vec<Entry>>,
+    /// Ask for what is `after` this id; missing at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+}
+
+/// One device of a user.
+#[derive(ToSchema)]
+#[schema(as = PresenceEntry)]
+pub(super) struct Entry {
+    /// The user.
+    key: String,
+    /// Its number in the topic.
+    id: u64,
+    /// Whether its client is paused or has no connection.
+    away: bool,
+    /// What it says of itself, as a value if the answer's format can say it exactly.
+    #[schema(value_type = Option<serde_json::Value>)]
+    #[expect(dead_code, reason = "stands for `payload` in the document")]
+    data: Option<()>,
+    /// What it says of itself otherwise.
+    #[schema(format = Byte)]
+    #[expect(dead_code, reason = "stands for `payload` in the document")]
+    binary: Option<String>,
+    #[schema(ignore)]
+    payload: Bytes,
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let human_readable = serializer.is_human_readable();
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("key", &self.key)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("away", &self.away)?;
+        Shown(&self.payload).write(&mut map, human_readable)?;
+        map.end()
+    }
+}
+
+/// Tells who is in a topic
+#[utoipa::path(
+    get, path = "/v1/topics/{topic}/presence", tag = "topics", operation_id = "presence",
+    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, example = "room:42"), Wanted),
+    responses((status = 200, description = "Who is there", body = Presence), Refused),
+)]
+pub(super) async fn read(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Given(Path(topic)): Given<Path<String>>,
+    Given(Query(Wanted { counts, after, limit })): Given<Query<Wanted>>,
+    format: Format,
+) -> Result<Response, Problem> {
+    let topic = legal(&topic)?;
+    caller.may(Scope::Presence, Some(&topic))?;
+    let limit = limit.unwrap_or(MOST_ITEMS);
+    if !(1..=MOST_ITEMS).contains(&limit) {
+        return Err(Problem::illegal("`limit` is 1 to 1000"));
+    }
+    let present = &api.node.shared.presence;
+    let occupancy = present.occupancy(&topic);
+    let mut presence =
+        Presence { keys: occupancy.keys as u64, entries: occupancy.entries as u64, list: None, next: None };
+    if !counts {
+        let mut entries = present.list(&topic);
+        entries.retain(|entry| after.is_none_or(|after| entry.id > after));
+        entries.sort_unstable_by_key(|entry| entry.id);
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        presence.next = entries.last().filter(|_| more).map(|last| last.id);
+        let shown = entries.into_iter().map(|entry| Entry {
+            key: entry.key.to_string(),
+            id: entry.id,
+            away: entry.away,
+            data: None,
+            binary: None,
+            payload: entry.data,
+        });
+        presence.list = Some(shown.collect());
+    }
+    Ok(format.reply(&presence))
+}
