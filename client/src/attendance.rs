@@ -5,15 +5,17 @@ use dunlin_proto::{
     Code,
     frame::{
         Refusal,
-        channel::{FromClient, FromServer, Join},
+        channel::{Delivery, Event, FromClient, FromServer, Join},
         presence::Ask,
     },
+    limits,
 };
 use dunlin_transport::{ReadError, WriteError};
 use tokio::select;
 
 use crate::{
     Closed, PushError,
+    flows::Flow,
     frames::{FrameError, Frames},
     link::{Link, Live},
     member::Member,
@@ -55,13 +57,15 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
         }
     };
     let (mut stream, recv) = opened.map_err(|_| Loss::Link)?;
-    stream.set_priority(member.options.priority.into());
+    stream.set_priority(member.wishes.borrow_and_update().priority.into());
     let mut frames = Frames::new(recv, MAX_FRAME);
     let mut link = member.link.clone();
     let mut limits = live.limits();
     let mut held = live.held;
     let mut joined = false;
-    let mut unwritten: Vec<Bytes> = vec![join(member)];
+    let wants_datagrams = member.options.delivery == Some(Delivery::Datagram);
+    let mut flow = wants_datagrams.then(|| live.flows.open(&live.connection));
+    let mut unwritten: Vec<Bytes> = vec![join(member, flow.as_ref().map(|flow| flow.number))];
     loop {
         if member.departure.has_begun() && member.is_flushed() {
             stream.finish();
@@ -95,6 +99,18 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
                 unwritten.clear();
                 live.pulse.wrote();
             }
+            event = datagram(&mut flow), if joined && member.inbox.has_room(pushes_wait) => {
+                live.pulse.beat();
+                if let Some(message) = member.progress.datagram(event) {
+                    member.inbox.offer(message);
+                }
+            }
+            // Without a sender the channel was dropped, and is about to leave.
+            Ok(()) = member.wishes.changed(), if joined => {
+                let wishes = *member.wishes.borrow_and_update();
+                stream.set_priority(wishes.priority.into());
+                unwritten.push(FromClient::Adjust(wishes.adjust()).encode());
+            }
             Some(request) = member.requests.recv(), if member.outbox.len() < window => {
                 let limit = limits.map_or(0, |limits| limits.payload);
                 member.accept(request, limit);
@@ -119,15 +135,26 @@ pub(crate) async fn run(member: &mut Member, live: &Live) -> Result<Closed, Loss
     }
 }
 
-fn join(member: &Member) -> Bytes {
-    let options = &member.options;
+async fn datagram(flow: &mut Option<Flow>) -> Event {
+    match flow {
+        Some(flow) => flow.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn join(member: &Member, flow: Option<u32>) -> Bytes {
+    let (options, wishes) = (&member.options, *member.wishes.borrow());
     let join = Join {
         topic: member.membership.topic.clone(),
-        since: member.progress.position(),
+        since: member.progress.since(),
         delivery: options.delivery,
-        priority: options.priority,
+        priority: wishes.priority,
         params: options.params.clone(),
         presence: options.presence,
+        interval_ms: wishes.interval_ms(),
+        deadline_ms: wishes.deadline_ms(),
+        rewind: (options.rewind > 0).then(|| options.rewind.min(limits::MAX_REWIND)),
+        flow,
     };
     FromClient::Join(join).encode()
 }
@@ -149,7 +176,10 @@ fn take(member: &mut Member, generation: u64, frame: &Bytes, joined: &mut bool) 
             answer(member, reference, code, payload);
             return Ok(());
         }
-        FromServer::Event(event) => member.progress.event(event).map_err(Loss::broken)?,
+        FromServer::Event(event) => match member.progress.event(event).map_err(Loss::broken)? {
+            Some(event) => event,
+            None => return Ok(()),
+        },
         FromServer::Gap { from, to } => member.progress.gap(from, to).map_err(Loss::broken)?,
         FromServer::Restarted(position) => member.progress.restarted(position),
         FromServer::Direct { event, payload } => crate::Message::Direct { event, payload },

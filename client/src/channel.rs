@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use crate::{
     message::{Message, Reply},
     presence::PresenceList,
     sender::{PushError, Sender},
+    wishes::Wishes,
 };
 
 /// What to ask for in a join.
@@ -31,8 +33,17 @@ use crate::{
 pub struct JoinOptions {
     /// Where to go on from; [`Position::OLDEST`] for all that history holds, `None` for what comes from now on.
     pub since: Option<Position>,
-    /// Which events to deliver; all of them unless set.
-    pub delivery: Delivery,
+    /// Which events to deliver; what the topic does by default unless set, which is all of them if its server is not configured
+    /// otherwise. [`Joined::delivery`](crate::Joined::delivery) tells what holds.
+    pub delivery: Option<Delivery>,
+    /// Least time between two deliveries of [`Delivery::Latest`], which then bring what has changed; none unless set.
+    pub interval: Option<Duration>,
+    /// An event that could not be delivered so long after it was published is skipped, and named in a [`Message::Gap`]; never
+    /// unless set. With [`Delivery::Datagram`] nothing is named, and it is a second unless set.
+    pub deadline: Option<Duration>,
+    /// Begin with the last so many events there are, unless this goes on from a position; none unless set. A topic that retains
+    /// its newest event begins with that in any case.
+    pub rewind: u32,
     /// Streams of higher priority are sent first; 128 unless set.
     pub priority: u8,
     /// For the channel's code on the server; by convention MessagePack.
@@ -48,7 +59,10 @@ impl Default for JoinOptions {
     fn default() -> Self {
         Self {
             since: None,
-            delivery: Delivery::default(),
+            delivery: None,
+            interval: None,
+            deadline: None,
+            rewind: 0,
             priority: Join::PRIORITY,
             params: None,
             presence: Ask::None,
@@ -97,6 +111,8 @@ pub struct Channel {
     pub(crate) presence: PresenceList,
     /// The first join's answer.
     pub(crate) reply: Bytes,
+    /// What is wanted of the stream now.
+    pub(crate) wishes: watch::Sender<Wishes>,
     /// Cancels the channel's task, which then leaves.
     pub(crate) leave: DropGuard,
     /// Closes when the channel's task is over.
@@ -161,6 +177,31 @@ impl Channel {
     #[must_use]
     pub fn reply(&self) -> &Bytes {
         &self.reply
+    }
+
+    /// Changes which streams go first, of those that have something to send: 0 to 255, the highest first. It holds from now on,
+    /// over reconnects too.
+    ///
+    /// ```no_run
+    /// # use dunlin_client::{Channel, JoinOptions};
+    /// # fn looked_at(map: &Channel, chat: &Channel) {
+    /// // The application shows the map now.
+    /// map.set_priority(200);
+    /// chat.set_priority(100);
+    /// # }
+    /// ```
+    pub fn set_priority(&self, priority: u8) {
+        self.wishes.send_modify(|wishes| wishes.priority = priority);
+    }
+
+    /// Changes [`JoinOptions::interval`].
+    pub fn set_interval(&self, interval: Option<Duration>) {
+        self.wishes.send_modify(|wishes| wishes.interval = interval);
+    }
+
+    /// Changes [`JoinOptions::deadline`].
+    pub fn set_deadline(&self, deadline: Option<Duration>) {
+        self.wishes.send_modify(|wishes| wishes.deadline = deadline);
     }
 
     /// Why the channel has ended, if it has.

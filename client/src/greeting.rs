@@ -17,6 +17,7 @@ use crate::{
     control::Control,
     credential::Credential,
     ending::Ending,
+    flows::Flows,
     info::Connections,
     link::{Link, Live, Session},
     pulse::Pulse,
@@ -79,6 +80,8 @@ pub(crate) struct Greeter {
     /// Whether a server has ever welcomed this client.
     pub(crate) welcomed: bool,
     generation: u64,
+    /// Of the connection that channels are shown.
+    flows: Flows,
     connections: Connections,
     /// How many times `Hello` was sent since the last welcome.
     asked: u32,
@@ -97,6 +100,7 @@ impl Greeter {
             ticket: None,
             welcomed: false,
             generation: 0,
+            flows: Flows::default(),
             connections: Connections::default(),
             asked: 0,
             ghost: None,
@@ -225,12 +229,13 @@ impl Greeter {
     /// From now on members join anew.
     fn advance(&mut self) {
         self.generation += 1;
+        self.flows = Flows::default();
         self.roll.call(self.generation);
     }
 
     fn publish(&self, connection: &Connection, pulse: &Pulse, session: Option<Arc<Session>>) {
-        let (connection, pulse) = (connection.clone(), pulse.clone());
-        let live = Live { generation: self.generation, connection, pulse, held: false, session };
+        let (connection, pulse, flows) = (connection.clone(), pulse.clone(), self.flows.clone());
+        let live = Live { generation: self.generation, connection, pulse, flows, held: false, session };
         self.link.send_replace(Link::Up(live));
     }
 }

@@ -100,6 +100,7 @@ mod control;
 mod credential;
 mod dial;
 mod ending;
+mod flows;
 mod frames;
 mod greeting;
 mod inbox;
@@ -129,6 +130,7 @@ mod trust;
 mod upgrade;
 mod watch;
 mod watchdog;
+mod wishes;
 
 pub use backoff::Backoff;
 pub use builder::{Builder, ConnectError};

@@ -6,7 +6,7 @@ use dunlin_certs::Fingerprint;
 use dunlin_proto::{Limits, frame::control::Welcome};
 use dunlin_transport::{Connection, EarlyData, Kind};
 
-use crate::{Closed, ConnectionInfo, info::Connections, pulse::Pulse};
+use crate::{Closed, ConnectionInfo, flows::Flows, info::Connections, pulse::Pulse};
 
 /// Whether there is a connection. The supervisor sets it, channels watch it.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub(crate) struct Live {
     pub(crate) generation: u64,
     pub(crate) connection: Connection,
     pub(crate) pulse: Pulse,
+    /// Those of its datagrams that are events.
+    pub(crate) flows: Flows,
     /// There is no network: nothing is to be written until there is one.
     pub(crate) held: bool,
     /// What the server said to `Hello`. Until then joins may be sent, for they can be repeated without harm;

@@ -27,6 +27,7 @@ use crate::{
     rollcall,
     sender::{QUEUE, Request, Sender, Ticket},
     state,
+    wishes::Wishes,
 };
 
 /// Starts the task and waits until the server has let it in. Dropping the future leaves again.
@@ -37,12 +38,14 @@ pub(crate) async fn join(membership: Membership, options: JoinOptions) -> Result
     let (over_sender, over) = watch::channel(());
     let ended = Arc::new(OnceLock::new());
     let leave = membership.shared.closing.child_token();
+    let (wishes, wished) = watch::channel(Wishes::of(&options));
     let sender = Sender::new(membership.topic.clone(), queue, ended.clone());
     let members = membership.shared.members.clone();
     let member = Member {
         progress: Progress::new(membership.topic.clone(), options.delivery, options.since),
         link: membership.shared.link.clone(),
         options,
+        wishes: wished,
         requests,
         inbox,
         outbox: Outbox::new(),
@@ -61,7 +64,8 @@ pub(crate) async fn join(membership: Membership, options: JoinOptions) -> Result
     let leave = leave.drop_guard();
     match joined.await {
         Ok(Ok(Joined { position, reply, .. })) => {
-            Ok(Channel { messages, sender, position, presence: PresenceList::default(), reply, leave, over })
+            let presence = PresenceList::default();
+            Ok(Channel { messages, sender, position, presence, reply, wishes, leave, over })
         }
         Ok(Err(error)) => Err(error),
         // The task ends without an answer only when it was told to leave.
@@ -74,6 +78,8 @@ pub(crate) async fn join(membership: Membership, options: JoinOptions) -> Result
 pub(crate) struct Member {
     pub(crate) membership: Membership,
     pub(crate) options: JoinOptions,
+    /// What the application wants of the stream now.
+    pub(crate) wishes: watch::Receiver<Wishes>,
     pub(crate) progress: Progress,
     pub(crate) inbox: Inbox,
     pub(crate) requests: mpsc::Receiver<Request>,

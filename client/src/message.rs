@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dunlin_proto::{Position, Topic, frame::channel::Start};
+use dunlin_proto::{
+    Position, Topic,
+    frame::channel::{Delivery, Start},
+};
 use serde::de::DeserializeOwned;
 
 use crate::presence::PresenceDiff;
@@ -11,7 +14,8 @@ use crate::presence::PresenceDiff;
 /// The next thing that happened in a channel, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// An event of the topic. None is handed out twice, and none out of order.
+    /// An event of the topic. None is handed out twice, and none out of order; only with [`Delivery::Datagram`], what came in
+    /// datagrams and what came on the stream are two orders.
     Event(Event),
     /// These events are missing, inclusive on both ends: this client read slower than history is long.
     Gap {
@@ -89,6 +93,9 @@ pub struct Joined {
     pub position: Position,
     /// The position that was asked for: the last one received, or [`JoinOptions::since`](crate::JoinOptions).
     pub previous: Option<Position>,
+    /// How events are delivered from now on: not always as asked, for some servers and transports have no datagrams. `None` if an
+    /// older server does not say.
+    pub delivery: Option<Delivery>,
     /// How many events that were published meanwhile follow; an upper bound where offsets have holes.
     pub recovered: u64,
     /// How long the channel was without a server; zero for the first join, and where the client went on with a

@@ -49,6 +49,7 @@
 pub(crate) mod allowance;
 pub(crate) mod applied;
 mod assigns;
+mod attached;
 mod callbacks;
 mod context;
 pub(crate) mod delivery;
@@ -64,6 +65,7 @@ pub(crate) mod router;
 mod session;
 mod standing;
 mod subscription;
+mod terms;
 mod timers;
 
 pub use crate::session::hook::Connecting;

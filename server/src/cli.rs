@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use dunlin_server::config::{KEYS, Sources};
+use dunlin_server::config::{self, Sources};
 use std::path::PathBuf;
 
 /// Dunlin: a real-time server for people on the move.
@@ -54,7 +54,7 @@ pub(crate) enum Command {
 
 fn assignment(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
-    if KEYS.iter().any(|known| known.name == key) {
+    if config::is_known(key) {
         Ok((key.into(), value.into()))
     } else {
         Err("no such key; --print-config shows all".into())

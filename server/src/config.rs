@@ -7,6 +7,7 @@ mod auth;
 mod channels;
 mod console;
 mod key;
+mod namespace;
 mod presence;
 mod source;
 
@@ -17,7 +18,8 @@ pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
 use dunlin_transport::{Congestion, Origins};
-pub use key::{KEYS, Key};
+pub use key::{FAMILIES, Family, KEYS, Key, is_known};
+pub use namespace::{Namespace, Namespaces, Who};
 pub use presence::{Mode, Presence};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -49,6 +51,8 @@ pub struct Config {
     pub channels: Channels,
     /// Who may know who is in a topic.
     pub presence: Presence,
+    /// What holds for the topics of some patterns.
+    pub namespaces: Namespaces,
     /// How topic logs are bounded.
     pub hub: hub::Config,
     /// A connection on which nothing arrives for this long is closed.
@@ -154,6 +158,17 @@ impl Config {
         let certificate = check.certificate(data_dir.clone());
         let http = check.http();
         let (listen, tcp) = (check.parse("listen"), check.tcp());
+        let retention = hub::Retention {
+            count: check.count("history.count"),
+            bytes: check.bytes("history.bytes"),
+            age: check.duration("history.age"),
+            ..hub::Retention::default()
+        };
+        let presence = check.presence();
+        let payload = check.bytes("limits.payload");
+        let publishes = check.rate("rate.publishes");
+        let namespaces =
+            check.namespaces(Namespace { payload, publishes, ..Namespace::new(retention, presence.mode) });
         let config = Self {
             listen,
             http,
@@ -163,7 +178,7 @@ impl Config {
                 connections: check.rate("rate.connections"),
                 joins: check.rate("rate.joins"),
                 pushes: check.rate("rate.pushes"),
-                publishes: check.rate("rate.publishes"),
+                publishes,
             },
             origins: check.parse("origins"),
             console: check.console(&certificate, http),
@@ -175,24 +190,22 @@ impl Config {
                 total: check.count("limits.sessions"),
                 per_address: check.count("limits.sessions_per_address"),
                 limits: Limits {
-                    payload: check.bytes("limits.payload"),
+                    payload,
                     channels: u32::try_from(check.count("limits.channels")).expect("the key's range"),
                     pushes: u32::try_from(check.count("limits.pushes")).expect("the key's range"),
                 },
                 deadline: check.duration("limits.deadline"),
             },
             channels: check.channels(),
-            presence: check.presence(),
+            presence,
             hub: hub::Config {
-                retention: hub::Retention {
-                    count: check.count("history.count"),
-                    bytes: check.bytes("history.bytes"),
-                    age: check.duration("history.age"),
-                },
+                retention,
+                retentions: namespaces.retentions(),
                 memory: check.bytes("history.memory"),
                 topics: check.count("history.topics"),
                 ..hub::Config::default()
             },
+            namespaces,
             idle_timeout: check.duration("transport.idle_timeout"),
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),

@@ -4,7 +4,7 @@
 //! `RATE_LIMITED` and the time after which it would not be.
 
 use crate::config;
-use dunlin_proto::{Code, Topic, frame::Refusal};
+use dunlin_proto::{Code, Patterns, Topic, frame::Refusal};
 use dunlin_transport::network;
 use governor::{
     DefaultDirectRateLimiter, NotUntil, Quota, RateLimiter,
@@ -19,6 +19,8 @@ pub(crate) struct Rates {
     joins: Option<NonZeroU32>,
     pushes: Option<NonZeroU32>,
     publishes: Option<Keyed<Topic>>,
+    /// Those of namespaces, in place of it.
+    by_pattern: Patterns<Option<Keyed<Topic>>>,
 }
 
 /// A bound for each address, and one on how often each is told of it.
@@ -51,13 +53,15 @@ struct Keyed<K: Clone + Hash + Eq> {
 }
 
 impl Rates {
-    pub(crate) fn new(bounds: config::Rates) -> Self {
+    pub(crate) fn new(bounds: config::Rates, namespaces: &config::Namespaces) -> Self {
+        let keyed = |most| NonZeroU32::new(most).map(Keyed::new);
         Self {
             connections: NonZeroU32::new(bounds.connections)
                 .map(|most| Connections { admitted: Keyed::new(most), told: Keyed::new(most) }),
             joins: NonZeroU32::new(bounds.joins),
             pushes: NonZeroU32::new(bounds.pushes),
-            publishes: NonZeroU32::new(bounds.publishes).map(Keyed::new),
+            publishes: keyed(bounds.publishes),
+            by_pattern: namespaces.by_pattern().map(|namespace| keyed(namespace.publishes)),
         }
     }
 
@@ -74,7 +78,7 @@ impl Rates {
 
     /// Counts a push to a topic.
     pub(crate) fn publish(&self, topic: &Topic) -> Result<(), Refusal> {
-        let Some(publishes) = &self.publishes else { return Ok(()) };
+        let Some(publishes) = self.by_pattern.get(topic).unwrap_or(&self.publishes) else { return Ok(()) };
         publishes.check(topic).map_err(|wait| limited("too many pushes to this topic", wait))
     }
 
@@ -89,9 +93,8 @@ impl Rates {
             admitted.sweep();
             told.sweep();
         }
-        if let Some(publishes) = &self.publishes {
-            publishes.sweep();
-        }
+        let by_pattern = self.by_pattern.iter().filter_map(|(_, publishes)| publishes.as_ref());
+        by_pattern.chain(&self.publishes).for_each(Keyed::sweep);
     }
 }
 
@@ -154,7 +157,7 @@ mod tests {
     use super::*;
 
     fn rates(bounds: config::Rates) -> Rates {
-        Rates::new(bounds)
+        Rates::new(bounds, &config::Namespaces::default())
     }
 
     fn ip(text: &str) -> IpAddr {

@@ -305,7 +305,7 @@ fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>) -> Http {
 
 fn node(config: &Config, router: Router, hook: Hook, gate: Gate) -> Node {
     let tally = Arc::<Tally>::default();
-    let rates = Arc::new(Rates::new(config.rates));
+    let rates = Arc::new(Rates::new(config.rates, &config.namespaces));
     // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
     let first_epoch = rand::random_range(1..1 << 52);
     Node {
@@ -314,6 +314,7 @@ fn node(config: &Config, router: Router, hook: Hook, gate: Gate) -> Node {
             router,
             bounds: config.session,
             channels: config.channels,
+            namespaces: Arc::new(config.namespaces.clone()),
             presence: Presence::new(config.presence.bounds, ENCODE),
             shows: config.presence,
             tally: tally.clone(),

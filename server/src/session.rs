@@ -32,6 +32,7 @@ use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
+    frame::channel::Delivery,
     frame::control::{ClientId, Hello},
 };
 use dunlin_transport::Kind;
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) router: Router,
     pub(crate) bounds: config::Session,
     pub(crate) channels: config::Channels,
+    pub(crate) namespaces: Arc<config::Namespaces>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) shows: config::Presence,
     pub(crate) tally: Arc<Tally>,
@@ -188,7 +190,13 @@ impl Session {
         if !attach.generation.is_present() {
             return Some((attach, Refusal::new(Code::SESSION_MOVED)));
         }
-        let allowed = self.rates.join().and_then(|()| self.pass.borrow().check_join(&attach.join));
+        let namespace = shared.namespaces.of(&attach.join.topic).clone();
+        let delivery = attach.join.delivery.unwrap_or(namespace.default);
+        let allowed = self
+            .rates
+            .join()
+            .and_then(|()| self.pass.borrow().check_join(&attach.join, delivery))
+            .and_then(|()| check(&namespace, self.user(), delivery));
         if let Err(refusal) = allowed {
             return Some((attach, refusal));
         }
@@ -226,14 +234,20 @@ impl Session {
             origin: Origin(rand::random()),
             limits: shared.bounds.limits,
             presence: shared.presence.clone(),
-            shows: shared.shows,
+            shows: config::Presence { mode: namespace.presence, ..shared.shows },
             ask: attach.join.presence,
-            delivery: attach.join.delivery,
+            delivery,
+            namespace: namespace.clone(),
             bounds: shared.channels,
             witness: shared.witness.clone(),
         };
-        let allowance =
-            Allowance::new(topic.clone(), self.pass.subscribe(), self.rates.clone(), shared.rates.clone());
+        let allowance = Allowance::new(
+            topic.clone(),
+            namespace,
+            self.pass.subscribe(),
+            self.rates.clone(),
+            shared.rates.clone(),
+        );
         let opening = Opening { facts, mailbox, linger: shared.bounds.linger, allowance, first: attach };
         shared.memberships.spawn(route(opening));
         channels.insert(topic, Seat { mailbox: sender, downlink });
@@ -361,6 +375,22 @@ impl Session {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect(UNPOISONED)
     }
+}
+
+/// Refuses a join that the topic's namespace does not allow.
+fn check(namespace: &config::Namespace, user: Option<&str>, delivery: Delivery) -> Result<(), Refusal> {
+    let forbidden = |text: &str| Err(Refusal::because(Code::FORBIDDEN, text));
+    if !namespace.join.includes(user) {
+        return forbidden(match namespace.join {
+            config::Who::Users => "only users may join this topic, and the token names none",
+            _ => "no client may join this topic",
+        });
+    }
+    if !namespace.delivers(delivery) {
+        let allowed: Vec<_> = namespace.deliveries.iter().map(|mode| mode.name()).collect();
+        return forbidden(&format!("this topic is delivered as {} only", allowed.join(" or ")));
+    }
+    Ok(())
 }
 
 impl At {

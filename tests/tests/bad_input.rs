@@ -292,7 +292,7 @@ async fn a_payload_over_the_limit_is_refused_and_the_channel_goes_on(over: Over)
     let connection = server.dial().await;
     let (_control, _) = greet(&connection, hello()).await;
     let (mut stream, _) =
-        joined(&connection, channel::Join { delivery: channel::Delivery::None, ..join("t") }).await;
+        joined(&connection, channel::Join { delivery: Some(channel::Delivery::None), ..join("t") }).await;
     stream.send(push(1, vec![0; 1025])).await.send(push(2, vec![0; 1024])).await;
     let mut codes = Vec::new();
     for _ in 0..2 {
@@ -360,7 +360,7 @@ async fn large_frames_begun_at_once_wait_for_room(over: Over) {
     let large = push(1, vec![0; 60 * 1024]);
     let mut streams = Vec::new();
     for n in 0..8 {
-        let silent = channel::Join { delivery: channel::Delivery::None, ..join(&format!("t{n}")) };
+        let silent = channel::Join { delivery: Some(channel::Delivery::None), ..join(&format!("t{n}")) };
         let (mut stream, _) = joined(&connection, silent).await;
         stream.send(large.slice(..1024)).await;
         streams.push(stream);

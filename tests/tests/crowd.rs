@@ -52,7 +52,7 @@ async fn read_all(mut stream: Stream, events: u64) {
 /// Publishes with a window of pushes in flight, and reports the server's memory half way and at the end.
 async fn publish_all(connection: &Connection, events: u64, pid: u32) -> (u64, u64) {
     let (mut stream, _) =
-        joined(connection, channel::Join { delivery: Delivery::None, ..join("crowd") }).await;
+        joined(connection, channel::Join { delivery: Some(Delivery::None), ..join("crowd") }).await;
     let mut half_way = 0;
     for reference in 1..=events {
         stream.send(push(reference, vec![0; 100])).await;

@@ -37,7 +37,7 @@ async fn where_udp_is_blocked_the_client_is_online_over_websocket() {
     assert_eq!(transport(&client), Transport::WebSocket);
     let mut channel = soon("a join", client.join("room:1", JoinOptions::default())).await.unwrap();
     let other = server.client().await;
-    let options = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
+    let options = JoinOptions { delivery: Some(Delivery::None), ..JoinOptions::default() };
     let writer = soon("a join", other.join("room:1", options)).await.unwrap();
     for n in 0..100_u32 {
         writer.push("n", n.to_be_bytes().to_vec()).await.unwrap();

@@ -50,7 +50,7 @@ async fn sessions_and_topics_are_counted(over: Over) {
     let (watcher, member) = (server.client().await, server.client().await);
     let mut stats = join(&watcher, "$server/stats").await;
     let _reader = join(&member, "room:1").await;
-    let options = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
+    let options = JoinOptions { delivery: Some(Delivery::None), ..JoinOptions::default() };
     let _silent = member.join("room:2", options).await.unwrap();
     let seen = figures(&mut stats, |seen| seen["topics"]["count"] == 2 && seen["memberships"] == 3).await;
     assert_eq!(seen["sessions"]["connected"], 2);

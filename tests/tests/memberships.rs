@@ -136,7 +136,7 @@ async fn a_stream_whose_replies_are_not_read_can_be_replaced(over: Over) {
     let server = server(over, || Does::Answer(vec![0; 512 * 1024].into())).await;
     let connection = server.dial().await;
     let (_control, _) = greet(&connection, hello()).await;
-    let silent = channel::Join { delivery: Delivery::None, ..join("odd/1") };
+    let silent = channel::Join { delivery: Some(Delivery::None), ..join("odd/1") };
     let (mut unread, _) = joined(&connection, silent.clone()).await;
     for n in 1..=64 {
         unread.send(push(n, "x")).await;

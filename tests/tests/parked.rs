@@ -50,7 +50,7 @@ async fn park(dialer: &Dialer, home: &Home, id: u64, pushes: u64) {
     let (_control, _) = greet(&connection, control::Hello { client, ..hello() }).await;
     let mut streams = Vec::new();
     for n in 0..CHANNELS {
-        let join = channel::Join { delivery: Delivery::None, ..join(&format!("room:{n}")) };
+        let join = channel::Join { delivery: Some(Delivery::None), ..join(&format!("room:{n}")) };
         streams.push(joined(&connection, join).await.0);
     }
     for stream in &mut streams {

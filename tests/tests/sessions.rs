@@ -223,7 +223,7 @@ async fn latest_skips_what_is_superseded(over: Over) {
     let server = Running::start(over, &[]).await;
     let (_c, _control, _s, start) = five_events(&server).await;
     let (back, _cb, _) = session(&server, control::Hello { client: [8; 16], ..hello() }).await;
-    let latest = channel::Join { delivery: Delivery::Latest, ..since("room", start) };
+    let latest = channel::Join { delivery: Some(Delivery::Latest), ..since("room", start) };
     let (mut stream, _) = joined(&back, latest).await;
     assert_eq!(event(&mut stream).await, (5, b"5".to_vec()));
 }

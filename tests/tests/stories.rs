@@ -57,7 +57,7 @@ async fn many_pushes_in_flight_keep_their_order(over: Over) {
     let client = server.client().await;
     let mut reader = join(&client, "room:1").await;
     let publisher = server.client().await;
-    let options = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
+    let options = JoinOptions { delivery: Some(Delivery::None), ..JoinOptions::default() };
     let writer = publisher.join("room:1", options).await.unwrap();
     let sender = writer.sender();
     let mut answers = Vec::new();

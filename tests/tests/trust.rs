@@ -85,8 +85,8 @@ async fn a_token_opens_what_it_allows_and_nothing_else(over: Over) {
     let error = soon("a reply", hears.push("said", "hi")).await.unwrap_err();
     assert_eq!(push_code(&error), Some(Code::FORBIDDEN), "{error}");
     let oldest = JoinOptions { since: Some(Position::OLDEST), ..JoinOptions::default() };
-    let latest = JoinOptions { delivery: Delivery::Latest, ..JoinOptions::default() };
-    let silent = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
+    let latest = JoinOptions { delivery: Some(Delivery::Latest), ..JoinOptions::default() };
+    let silent = JoinOptions { delivery: Some(Delivery::None), ..JoinOptions::default() };
     let curious = JoinOptions { presence: Ask::Counts, ..JoinOptions::default() };
     for (topic, options) in [
         ("room:2", oldest),

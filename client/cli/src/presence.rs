@@ -56,7 +56,7 @@ pub(crate) async fn run(server: &Server, args: &Args) -> Result<Exit, Failure> {
 
 async fn show(client: &Client, args: &Args) -> Result<Exit, Failure> {
     let presence = if args.counts { Ask::Counts } else { Ask::Full };
-    let options = JoinOptions { delivery: Delivery::None, presence, ..JoinOptions::default() };
+    let options = JoinOptions { delivery: Some(Delivery::None), presence, ..JoinOptions::default() };
     let mut channel = connect::join(client, &args.topic, options).await?;
     let mut stop = pin!(interrupted());
     let first = tokio::select! {

@@ -63,7 +63,7 @@ pub(crate) async fn run(server: &Server, args: Args) -> Result<Exit, Failure> {
 }
 
 async fn publish(client: &Client, args: &Args, data: Option<Vec<u8>>) -> Result<Exit, Failure> {
-    let options = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
+    let options = JoinOptions { delivery: Some(Delivery::None), ..JoinOptions::default() };
     let channel = connect::join(client, &args.topic, options).await?;
     match data {
         Some(payload) => one(client, &channel, args, payload).await,

@@ -33,12 +33,14 @@ const BATCH: usize = 256;
 Examples:
   dunlin sub room:1 room:2
   dunlin sub room:1 --since oldest --count 10
+  dunlin sub couriers --delivery latest --interval 1s --last 100
+  dunlin sub cursors --delivery datagram
   dunlin sub room:1 --json | jq -c 'select(.type == \"event\") | .data'
   dunlin sub room:1 --wander 2s   # what a change of networks costs; publish to room:1 meanwhile
 
 With --json, each line is an object with a `type`:
   event      topic, epoch, offset, event, data, at (ms since 1970), key (if any)
-  joined     topic, epoch, offset: the events after it follow
+  joined     topic, epoch, offset: the events after it follow; delivery: how they come from now on
   recovered  as joined, and nothing since the position asked for is missing
   lost       as joined, with that position as since, and missed (a number or null)
   gap        topic, epoch, from, to: these offsets are missing, inclusive
@@ -60,9 +62,24 @@ pub(crate) struct Args {
     /// Where to begin: `oldest` for all that history holds, or the EPOCH:OFFSET of the last event seen
     #[arg(long, value_name = "POSITION", value_parser = parse_since)]
     since: Option<Position>,
-    /// Only the newest event of each key, when they come faster than they are read
-    #[arg(long)]
+    /// Which events to deliver: every one, the newest of each key, or each at once or not at all; the topic's default unless given
+    #[arg(long, value_name = "MODE")]
+    delivery: Option<Mode>,
+    /// The same as --delivery latest
+    #[arg(long, conflicts_with = "delivery")]
     latest: bool,
+    /// What has changed at most this often; needs latest
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    interval: Option<Duration>,
+    /// Skip what could not be delivered in time
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    deadline: Option<Duration>,
+    /// Begin with the last events there are, so many of them
+    #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    last: Option<u32>,
+    /// Which topics go first where there is no room for all, the highest first
+    #[arg(long, value_name = "0-255", default_value_t = JoinOptions::default().priority)]
+    priority: u8,
     /// End after this many events
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -75,6 +92,29 @@ pub(crate) struct Args {
     /// Print only the data of each event: a text as it is, other values as JSON, other bytes as they are
     #[arg(long, conflicts_with = "json")]
     raw: bool,
+}
+
+/// A way to have events delivered.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Mode {
+    /// Every event, in order
+    Reliable,
+    /// The newest event of each key
+    Latest,
+    /// Each event at once, in a datagram, or not at all
+    Datagram,
+}
+
+impl Args {
+    fn mode(&self) -> Option<Delivery> {
+        match self.delivery {
+            _ if self.latest => Some(Delivery::Latest),
+            None => None,
+            Some(Mode::Reliable) => Some(Delivery::Reliable),
+            Some(Mode::Latest) => Some(Delivery::Latest),
+            Some(Mode::Datagram) => Some(Delivery::Datagram),
+        }
+    }
 }
 
 /// Reads `oldest` or `EPOCH:OFFSET`.
@@ -104,6 +144,10 @@ pub(crate) async fn run(server: &Server, args: Args) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "a position belongs to one topic, and several are named")
             .hint("use `--since oldest`, or one command for each topic"));
     }
+    if args.interval.is_some() && args.mode() != Some(Delivery::Latest) {
+        return Err(Failure::new(Exit::Usage, "--interval is for the newest event of each key")
+            .hint("add `--delivery latest`"));
+    }
     let client = server.connect().await?;
     let ended = tell(&client, &args).await;
     connect::goodbye(client).await;
@@ -111,8 +155,15 @@ pub(crate) async fn run(server: &Server, args: Args) -> Result<Exit, Failure> {
 }
 
 async fn tell(client: &Client, args: &Args) -> Result<Exit, Failure> {
-    let delivery = if args.latest { Delivery::Latest } else { Delivery::Reliable };
-    let options = JoinOptions { since: args.since, delivery, ..JoinOptions::default() };
+    let options = JoinOptions {
+        since: args.since,
+        delivery: args.mode(),
+        interval: args.interval,
+        deadline: args.deadline,
+        rewind: args.last.unwrap_or(0),
+        priority: args.priority,
+        ..JoinOptions::default()
+    };
     let mut feed = Feed::open(client, &args.topics, &options).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut wander = args.wander.map(|every| Wander::new(client.clone(), every));

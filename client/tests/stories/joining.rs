@@ -26,9 +26,12 @@ async fn a_join_carries_its_options_and_brings_the_answer() {
     let (_server, peer, client) = online().await;
     let options = JoinOptions {
         since: Some(at(3)),
-        delivery: Delivery::Latest,
+        delivery: Some(Delivery::Latest),
         priority: 7,
         params: Some(Bytes::from_static(b"p")),
+        interval: Some(Duration::from_millis(200)),
+        deadline: Some(Duration::from_secs(2)),
+        rewind: 10,
         ..JoinOptions::default()
     };
     let (channel, member) = join!(client.join("a", options), peer.joined(Start::Recovered, at(3)));
@@ -38,10 +41,14 @@ async fn a_join_carries_its_options_and_brings_the_answer() {
         Join {
             topic: "a".parse().unwrap(),
             since: Some(at(3)),
-            delivery: Delivery::Latest,
+            delivery: Some(Delivery::Latest),
             priority: 7,
             params: Some(Bytes::from_static(b"p")),
             presence: Ask::None,
+            interval_ms: Some(200),
+            deadline_ms: Some(2000),
+            rewind: Some(10),
+            flow: None,
         }
     );
     assert_eq!((channel.reply().as_ref(), channel.position()), (&b"hi"[..], at(3)));

@@ -141,7 +141,7 @@ impl Peer {
         let frame = stream.read().await.expect("Join");
         match channel::FromClient::decode(&frame).unwrap() {
             channel::FromClient::Join(join) => Member { join, stream },
-            push @ channel::FromClient::Push(_) => panic!("{push:?} before the join"),
+            other => panic!("{other:?} before the join"),
         }
     }
 
@@ -156,8 +156,15 @@ impl Peer {
 impl Member {
     pub(crate) async fn accept(&mut self, start: Start, position: Position) {
         let reply = Bytes::from_static(b"hi");
-        self.say(channel::FromServer::Joined(Joined { position, start, applied: 0, reply, head: None }))
-            .await;
+        self.say(channel::FromServer::Joined(Joined {
+            position,
+            start,
+            applied: 0,
+            reply,
+            head: None,
+            delivery: None,
+        }))
+        .await;
     }
 
     /// Sends a frame down the channel.
@@ -186,7 +193,7 @@ impl Member {
         let frame = self.stream.read().await?;
         match channel::FromClient::decode(&frame).unwrap() {
             channel::FromClient::Push(push) => Some(push),
-            channel::FromClient::Join(join) => panic!("a second {join:?}"),
+            other => panic!("{other:?} instead of a push"),
         }
     }
 

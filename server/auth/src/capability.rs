@@ -120,7 +120,7 @@ pub enum IllegalGrant {
     #[error("topics that begin with `$` are the server's own")]
     Reserved,
     /// A delivery mode that does not exist.
-    #[error("a delivery is reliable, latest or none")]
+    #[error("a delivery is reliable, latest, datagram or none")]
     Delivery,
 }
 
@@ -245,12 +245,7 @@ fn pattern(text: &str) -> Result<Pattern, IllegalGrant> {
 }
 
 fn named(delivery: &str) -> Option<u8> {
-    match delivery {
-        "reliable" => Some(delivery_bit(Delivery::Reliable)),
-        "latest" => Some(delivery_bit(Delivery::Latest)),
-        "none" => Some(delivery_bit(Delivery::None)),
-        _ => None,
-    }
+    Delivery::ALL.into_iter().find(|mode| mode.name() == delivery).map(delivery_bit)
 }
 
 #[cfg(test)]

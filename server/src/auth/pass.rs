@@ -90,8 +90,8 @@ impl Pass {
         self.capabilities.on(topic)
     }
 
-    /// Refuses a join that is not allowed. The server's own topics are not a token's to allow: their channel decides.
-    pub(crate) fn check_join(&self, join: &Join) -> Result<(), Refusal> {
+    /// Refuses a join that is not allowed, with this delivery. The server's own topics are not a token's to allow: their channel decides.
+    pub(crate) fn check_join(&self, join: &Join, delivery: Delivery) -> Result<(), Refusal> {
         if join.topic.is_reserved() {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Pass {
         let Some(grant) = self.grant(&join.topic) else {
             return forbidden("the token does not allow this topic");
         };
-        allows(grant, join.delivery, join.presence).or_else(forbidden)?;
+        allows(grant, delivery, join.presence).or_else(forbidden)?;
         // Any other position may be that of a member who was away, and is looked at by its membership.
         if join.since == Some(Position::OLDEST) && !grant.may(Right::History) {
             return forbidden("the token does not allow to read this topic's history");
@@ -159,7 +159,7 @@ pub(super) mod tests {
     }
 
     fn refused(pass: &Pass, join: Join) -> Option<Code> {
-        pass.check_join(&join).err().map(|refusal| refusal.code)
+        pass.check_join(&join, join.delivery.unwrap_or_default()).err().map(|refusal| refusal.code)
     }
 
     fn join(topic: &str) -> Join {
@@ -173,7 +173,7 @@ pub(super) mod tests {
             {"topics": "in:*", "may": ["push"]},
             {"topics": "log", "may": ["join", "history"]},
         ]}));
-        let latest = Join { delivery: Delivery::Latest, ..join("room:1") };
+        let latest = Join { delivery: Some(Delivery::Latest), ..join("room:1") };
         let oldest = |join: Join| Join { since: Some(Position::OLDEST), ..join };
         assert_eq!(refused(&pass, latest.clone()), None);
         assert_eq!(refused(&pass, join("room:1")), Some(Code::FORBIDDEN));
@@ -181,7 +181,7 @@ pub(super) mod tests {
         assert_eq!(refused(&pass, oldest(latest)), Some(Code::FORBIDDEN));
         assert_eq!(refused(&pass, oldest(join("log"))), None);
         assert_eq!(refused(&pass, join("in:1")), Some(Code::FORBIDDEN));
-        assert_eq!(refused(&pass, Join { delivery: Delivery::None, ..join("in:1") }), None);
+        assert_eq!(refused(&pass, Join { delivery: Some(Delivery::None), ..join("in:1") }), None);
         assert_eq!(refused(&pass, join("$server/stats")), None);
         assert!(pass.may(Right::Push, &"in:1".parse().unwrap()));
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     auth::{Grant, Pass, Right},
+    config::{Namespace, Who},
     rates::{self, Rates, SessionRates},
 };
 use dunlin_proto::{
@@ -20,6 +21,9 @@ pub(crate) struct Allowance {
     pass: watch::Receiver<Arc<Pass>>,
     /// What the pass of this moment grants on the topic.
     grant: Option<Grant>,
+    namespace: Arc<Namespace>,
+    /// The namespace's bound on pushes.
+    paced: Option<DefaultDirectRateLimiter>,
     /// The grant's own bound on pushes.
     pushes: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
     session: Arc<SessionRates>,
@@ -31,11 +35,14 @@ pub(crate) struct Allowance {
 impl Allowance {
     pub(crate) fn new(
         topic: Topic,
+        namespace: Arc<Namespace>,
         pass: watch::Receiver<Arc<Pass>>,
         session: Arc<SessionRates>,
         rates: Arc<Rates>,
     ) -> Self {
-        let mut allowance = Self { topic, pass, grant: None, pushes: None, session, rates, began: None };
+        let paced = NonZeroU32::new(namespace.pushes).map(rates::direct);
+        let (grant, pushes, began) = (None, None, None);
+        let mut allowance = Self { topic, pass, grant, namespace, paced, pushes, session, rates, began };
         allowance.read();
         allowance
     }
@@ -61,6 +68,21 @@ impl Allowance {
         let Some(grant) = self.grant.as_ref().filter(|grant| grant.may(Right::Push)) else {
             return Err(Refusal::because(Code::FORBIDDEN, "the token does not allow to push here"));
         };
+        let namespace = &self.namespace;
+        if !namespace.push.includes(self.pass.borrow().user()) {
+            let text = if namespace.push == Who::Users {
+                "only users may push here, and the token names none"
+            } else {
+                "nobody pushes here but the server's own side"
+            };
+            return Err(Refusal::because(Code::FORBIDDEN, text));
+        }
+        if push.payload.len() > namespace.payload {
+            return Err(Refusal::because(
+                Code::PAYLOAD_TOO_LARGE,
+                "the payload is longer than this topic allows",
+            ));
+        }
         if grant.payload().is_some_and(|most| push.payload.len() > most) {
             return Err(Refusal::because(
                 Code::PAYLOAD_TOO_LARGE,
@@ -68,14 +90,20 @@ impl Allowance {
             ));
         }
         self.session.push()?;
+        rates::check(self.paced.as_ref(), "too many pushes of one member to this topic")?;
         rates::check(self.pushes.as_ref().map(|(_, bound)| bound), "too many pushes for this token")?;
         self.rates.publish(&self.topic)
+    }
+
+    /// Whether the member may read what was published before it came.
+    pub(crate) fn may_read_history(&self) -> bool {
+        self.grant.as_ref().is_some_and(|grant| grant.may(Right::History))
     }
 
     /// Whether the member may read on after a position: one of its own time, or any with the right to history.
     pub(crate) fn may_read_after(&self, since: Position) -> bool {
         let is_own = |began: Position| since.epoch == began.epoch && since.offset >= began.offset;
-        self.grant.as_ref().is_some_and(|grant| grant.may(Right::History)) || self.began.is_some_and(is_own)
+        self.may_read_history() || self.began.is_some_and(is_own)
     }
 
     /// The member is in, from this position on.

@@ -240,8 +240,8 @@ impl<I: Send + 'static> Context<I> {
     }
 
     async fn publish(&self, event: Outgoing, origin: Option<Origin>) -> Result<Published, BroadcastError> {
-        let Facts { hub, topic, client, limits, .. } = &self.facts;
-        let message = event.message(*client, origin, limits.payload)?;
+        let Facts { hub, topic, client, namespace, .. } = &self.facts;
+        let message = event.message(*client, origin, namespace.payload)?;
         Ok(hub.publish(topic, message, clock::now_ms()).await?)
     }
 

@@ -1,12 +1,23 @@
 //! The way down: everything that a channel stream carries to the client.
 
-use super::downlink::Tap;
+use super::{
+    downlink::Tap,
+    terms::{Datagrams, Terms},
+};
+use crate::clock;
 use bytes::Bytes;
 use dunlin_hub::{Batch, Cursor, Limit, presence::Watcher};
-use dunlin_proto::{Code, frame::channel::FromServer};
+use dunlin_proto::{
+    Code,
+    frame::channel::{Adjust, FromServer},
+};
 use dunlin_transport::{ConnectionError, SendStream, WriteError};
 use metrics::counter;
-use tokio::sync::{mpsc, watch};
+use std::pin::Pin;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Sleep, sleep},
+};
 
 /// Most frames that wait for a slow stream before the channel itself has to wait.
 pub(crate) const OUTBOX: usize = 16;
@@ -19,18 +30,31 @@ const BATCH: Limit = Limit { frames: 256, bytes: 64 * 1024 };
 /// slow reader holds up the channel nor a slow channel its events.
 pub(crate) struct Delivery {
     pub(crate) stream: SendStream,
+    pub(crate) terms: Terms,
+    /// Where events go that fit; `None` if all go on the stream.
+    pub(crate) datagrams: Option<Datagrams>,
     /// Where in the log the member reads; `None` if it wants no events.
     pub(crate) cursor: Option<Cursor>,
+    /// Until when events are held back, for they come at intervals.
+    pub(crate) held_back: Option<Pin<Box<Sleep>>>,
     /// The first frame.
     pub(crate) joined: Bytes,
     /// What is meant for this member alone.
     pub(crate) tap: Tap,
     /// The channel's answers. The stream ends when the sender is dropped and all is written.
-    pub(crate) outbox: mpsc::Receiver<Bytes>,
+    pub(crate) outbox: mpsc::Receiver<Down>,
     /// What the member is told of who is in the topic; `None` if it does not want to know.
     pub(crate) watcher: Option<Watcher>,
     /// Whether the client has paused its topics.
     pub(crate) paused: watch::Receiver<bool>,
+}
+
+/// What the channel's side says to the delivery.
+pub(crate) enum Down {
+    /// A frame to be written.
+    Frame(Bytes),
+    /// The member wants its events otherwise.
+    Adjust(Adjust),
 }
 
 impl Delivery {
@@ -51,15 +75,17 @@ impl Delivery {
             tokio::select! {
                 biased;
                 mut frames = self.tap.next() => self.stream.write_chunks(&mut frames).await?,
-                frame = self.outbox.recv() => match frame {
-                    Some(frame) => self.write_frames(frame).await?,
+                down = self.outbox.recv() => match down {
+                    Some(Down::Frame(frame)) => self.write_frames(frame).await?,
+                    Some(Down::Adjust(adjust)) => self.adjust(adjust),
                     None => return Ok(()),
                 },
                 // The other end is with the connection, and goes with it.
                 changed = self.paused.changed() => if changed.is_err() {
                     return Err(ConnectionError::LocallyClosed.into());
                 },
-                () = ready(&mut self.cursor), if !quiet => self.write_events().await?,
+                () = over(&mut self.held_back) => self.held_back = None,
+                () = ready(&mut self.cursor), if !quiet && self.held_back.is_none() => self.write_events().await?,
                 () = news(&mut self.watcher), if !quiet => self.write_presence().await?,
                 // A client that stops the stream has left, also if nothing is ever written to it.
                 stopped = self.stream.stopped() => return Err(match stopped? {
@@ -72,10 +98,23 @@ impl Delivery {
 
     async fn write_frames(&mut self, first: Bytes) -> Result<(), WriteError> {
         let mut frames = vec![first];
-        while let Ok(frame) = self.outbox.try_recv() {
-            frames.push(frame);
+        while let Ok(down) = self.outbox.try_recv() {
+            match down {
+                Down::Frame(frame) => frames.push(frame),
+                Down::Adjust(adjust) => self.adjust(adjust),
+            }
         }
         self.stream.write_chunks(&mut frames).await
+    }
+
+    fn adjust(&mut self, adjust: Adjust) {
+        if let Some(priority) = adjust.priority {
+            self.stream.set_priority(i32::from(priority) - 128);
+        }
+        self.terms.adjust(adjust);
+        if self.terms.pause().is_none() {
+            self.held_back = None;
+        }
     }
 
     async fn write_presence(&mut self) -> Result<(), WriteError> {
@@ -84,20 +123,38 @@ impl Delivery {
     }
 
     async fn write_events(&mut self) -> Result<(), WriteError> {
-        let Some(batch) = self.cursor.as_mut().and_then(|cursor| cursor.read(BATCH)) else { return Ok(()) };
-        let mut frames = match batch {
-            Batch::Events(frames) => {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        let patience = self.terms.patience().map(|patience| patience.as_millis() as u64);
+        let stale = patience.and_then(|patience| cursor.skip(clock::now_ms().saturating_sub(patience)));
+        // What was there before goes on the stream: it was asked for, and is not news.
+        let is_news = cursor.position().offset >= cursor.head().offset;
+        let Some(batch) = stale.or_else(|| cursor.read(BATCH)) else { return Ok(()) };
+        let mut frames = match (batch, &self.datagrams) {
+            (Batch::Events(frames), datagrams) => {
                 counter!("dunlin_events_delivered_total").increment(frames.len() as u64);
-                frames
+                self.held_back = self.terms.pause().map(|pause| Box::pin(sleep(pause)));
+                match datagrams {
+                    Some(datagrams) if is_news => datagrams.send(frames),
+                    _ => frames,
+                }
             }
-            Batch::Gap { from, to } => {
+            (Batch::Gap { from, to }, datagrams) => {
                 counter!("dunlin_gaps_total").increment(1);
                 counter!("dunlin_events_missed_total").increment(to - from + 1);
-                vec![FromServer::Gap { from, to }.encode()]
+                // Who wants datagrams has wanted nothing else.
+                let named = datagrams.is_none();
+                named.then(|| FromServer::Gap { from, to }.encode()).into_iter().collect()
             }
-            Batch::Restarted(position) => vec![FromServer::Restarted(position).encode()],
+            (Batch::Restarted(position), _) => vec![FromServer::Restarted(position).encode()],
         };
         self.stream.write_chunks(&mut frames).await
+    }
+}
+
+async fn over(held_back: &mut Option<Pin<Box<Sleep>>>) {
+    match held_back {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
     }
 }
 

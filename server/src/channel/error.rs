@@ -24,6 +24,9 @@ pub enum BroadcastError {
     /// The topic is new, and there are as many as there may be.
     #[error("there are too many topics")]
     TopicLimit,
+    /// There is no room in the topic's log, which keeps what it has.
+    #[error("the topic's log is full")]
+    Full,
     /// The broker did not take the event, or did not say so.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -83,6 +86,7 @@ impl From<dunlin_hub::PublishError> for BroadcastError {
     fn from(error: dunlin_hub::PublishError) -> Self {
         match error {
             dunlin_hub::PublishError::TopicLimit => Self::TopicLimit,
+            dunlin_hub::PublishError::Full => Self::Full,
             dunlin_hub::PublishError::Unavailable(why) => Self::Unavailable(why),
         }
     }
@@ -103,6 +107,7 @@ impl From<BroadcastError> for Refusal {
             BroadcastError::EventName(_) | BroadcastError::Key(_) => Code::ILLEGAL_VALUE,
             BroadcastError::TooLarge { .. } => Code::PAYLOAD_TOO_LARGE,
             BroadcastError::TopicLimit => Code::TOPIC_LIMIT,
+            BroadcastError::Full => Code::LOG_FULL,
             BroadcastError::Unavailable(_) => Code::UNAVAILABLE,
         };
         Self::because(code, &error.to_string())

@@ -1,7 +1,14 @@
 //! What a membership is about, whatever its channel.
 
 use super::{assigns::Assigns, downlink::Downlink};
-use crate::{auth::Pass, config, guard::Access, session::Session, tally::Tally, testing::Ended};
+use crate::{
+    auth::Pass,
+    config::{self, Namespace},
+    guard::Access,
+    session::Session,
+    tally::Tally,
+    testing::Ended,
+};
 use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
     Limits, Topic,
@@ -32,6 +39,8 @@ pub(crate) struct Facts {
     /// Names this member among all readers of the topic.
     pub(crate) origin: Origin,
     pub(crate) limits: Limits,
+    /// What holds for the topic.
+    pub(crate) namespace: Arc<Namespace>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) shows: config::Presence,
     /// What the member asked for when it joined first.

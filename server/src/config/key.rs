@@ -40,12 +40,54 @@ fn data_dir() -> String {
         .unwrap_or_else(|| "dunlin-data".into())
 }
 
+/// Tables of which there may be any number, each with a name of its own: `[PREFIX.NAME]`.
+#[derive(Debug)]
+pub struct Family {
+    /// What the tables' names begin with.
+    pub prefix: &'static str,
+    /// An example of a name, as it stands in a file.
+    pub example: &'static str,
+    /// What such a table is for.
+    pub doc: &'static str,
+    /// The keys of each; their default is that they are not set.
+    pub keys: &'static [Key],
+    /// Most tables.
+    pub most: usize,
+}
+
+impl Family {
+    /// The table and the key that a dotted name stands for. A table's name may have dots itself.
+    pub(super) fn split<'a>(&self, name: &'a str) -> Option<(&'a str, &'static Key)> {
+        let rest = name.strip_prefix(self.prefix)?.strip_prefix('.')?;
+        let of = |key: &'static Key| {
+            let member = rest.strip_suffix(key.name)?.strip_suffix('.')?;
+            (!member.is_empty()).then_some((member, key))
+        };
+        // Of `delivery` and `default_delivery`, what is longer.
+        self.keys.iter().filter_map(of).min_by_key(|(member, _)| member.len())
+    }
+}
+
+/// All such tables.
+pub const FAMILIES: &[Family] = &[super::namespace::FAMILY];
+
+/// Whether a dotted name is a key, in the table of keys or in one of the tables with names.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    find(name).is_some() || FAMILIES.iter().any(|family| family.split(name).is_some())
+}
+
 /// The key of this name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-const fn text(name: &'static str, default: &'static str, legal: &'static str, doc: &'static str) -> Key {
+pub(super) const fn text(
+    name: &'static str,
+    default: &'static str,
+    legal: &'static str,
+    doc: &'static str,
+) -> Key {
     Key { name, default, legal, range: 0..=u64::MAX, secret: false, doc }
 }
 
@@ -55,11 +97,20 @@ macro_rules! ranged {
     };
 }
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const SECOND: u64 = 1000;
-const HOUR: u64 = 3600 * SECOND;
+pub(super) const fn ranged(
+    name: &'static str,
+    range: RangeInclusive<u64>,
+    legal: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { name, default: "", legal, range, secret: false, doc }
+}
+
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
+pub(super) const SECOND: u64 = 1000;
+pub(super) const HOUR: u64 = 3600 * SECOND;
 
 /// Every key, in the order in which `--print-config` shows them.
 pub const KEYS: &[Key] = &[

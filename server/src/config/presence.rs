@@ -26,18 +26,24 @@ pub enum Mode {
     Full,
 }
 
+impl Mode {
+    pub(super) fn named(text: &str) -> Option<Self> {
+        match text {
+            "off" => Some(Self::Off),
+            "counts" => Some(Self::Counts),
+            "full" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+
 /// Longest [`Presence::away`].
 const MOST_AWAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Check<'_> {
     pub(super) fn presence(&mut self) -> Presence {
         Presence {
-            mode: self.read("presence.mode", |text| match text {
-                "off" => Some(Mode::Off),
-                "counts" => Some(Mode::Counts),
-                "full" => Some(Mode::Full),
-                _ => None,
-            }),
+            mode: self.read("presence.mode", Mode::named),
             away: self.read("presence.away", |text| match text {
                 "off" => Some(None),
                 time => humantime::parse_duration(time).ok().filter(|time| *time <= MOST_AWAY).map(Some),

@@ -1,6 +1,6 @@
 //! Where values come from, reduced to text by key.
 
-use super::{KEYS, Key, Mistake, key};
+use super::{FAMILIES, Family, KEYS, Key, Mistake, key};
 use std::{collections::BTreeMap, fmt};
 
 /// Where a value came from.
@@ -78,9 +78,32 @@ impl Sources {
         self.values.get(key.name).cloned().unwrap_or_else(|| (key.default_value(), Source::Default))
     }
 
+    /// The value of a key in a table with a name, if it was given.
+    pub(super) fn member(&self, family: &Family, member: &str, key: &Key) -> Option<(String, Source)> {
+        self.values.get(&format!("{}.{member}.{}", family.prefix, key.name)).cloned()
+    }
+
+    /// Where a family's table came from, by the first of its keys.
+    pub(super) fn origin(&self, family: &Family, member: &str) -> Source {
+        let mut given = family.keys.iter().filter_map(|key| self.member(family, member, key));
+        given.next().map_or(Source::Default, |(_, source)| source)
+    }
+
+    /// The names of a family's tables.
+    pub(super) fn members(&self, family: &Family) -> Vec<String> {
+        let mut members: Vec<_> = self
+            .values
+            .keys()
+            .filter_map(|name| family.split(name).map(|(member, _)| member.to_owned()))
+            .collect();
+        members.sort();
+        members.dedup();
+        members
+    }
+
     /// A mistake for each key that does not exist.
     pub(super) fn unknown(&self) -> Vec<Mistake> {
-        let unknown = self.values.iter().filter(|(name, _)| key::find(name).is_none());
+        let unknown = self.values.iter().filter(|(name, _)| !key::is_known(name));
         unknown
             .map(|(name, (_, source))| Mistake {
                 key: name.clone(),
@@ -111,7 +134,30 @@ impl Sources {
                 out += &format!("{name} = {}   # {source}\n", toml::Value::String(value));
             }
         }
+        for family in FAMILIES {
+            self.write_family(family, &mut out);
+        }
         out
+    }
+
+    /// What was given in tables with names, after a table that says what could be.
+    fn write_family(&self, family: &Family, out: &mut String) {
+        let Family { prefix, example, doc, keys, .. } = family;
+        *out += &format!("\n# {doc}\n# [{prefix}.{example}]\n");
+        for key in *keys {
+            *out += &format!("# {} = …   # {}: {}\n", key.name, key.legal, key.doc);
+        }
+        for member in self.members(family) {
+            *out += &format!("[{prefix}.{}]\n", toml::Value::String(member.clone()));
+            for key in *keys {
+                let Some((value, source)) = self.member(family, &member, key) else { continue };
+                if key.secret {
+                    *out += &format!("# {} = …   # set, {source}\n", key.name);
+                } else {
+                    *out += &format!("{} = {}   # {source}\n", key.name, toml::Value::String(value));
+                }
+            }
+        }
     }
 
     fn flatten(&mut self, prefix: &str, table: toml::Table, source: &Source) {
@@ -136,6 +182,15 @@ fn plain(value: toml::Value) -> String {
 }
 
 fn hint(name: &str) -> String {
+    if let Some(family) = FAMILIES.iter().find(|family| name.starts_with(&format!("{}.", family.prefix))) {
+        let keys: Vec<_> = family.keys.iter().map(|key| key.name).collect();
+        return format!(
+            "no such key; there are {}, each in a table [{}.{}]",
+            keys.join(", "),
+            family.prefix,
+            family.example
+        );
+    }
     let similar = |key: &&Key| {
         strsim::levenshtein(name, key.name) <= 2
             || key.name.ends_with(&format!(".{name}"))

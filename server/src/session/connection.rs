@@ -299,7 +299,8 @@ impl Served<'_> {
         let frames = Frames::new(recv, longest(self.node), deadline, self.room.clone());
         let Opened { session, generation, .. } = self.opened;
         let paused = self.paused.subscribe();
-        open(self.node.clone(), session.clone(), generation.clone(), paused, send, frames)
+        let connection = self.connection.clone();
+        open(self.node.clone(), session.clone(), connection, generation.clone(), paused, send, frames)
     }
 
     /// Doubles the stream credit when half of it is used.
@@ -355,6 +356,7 @@ fn longest(node: &Node) -> usize {
 async fn open(
     node: Arc<Node>,
     session: Arc<Session>,
+    connection: Connection,
     generation: Generation,
     paused: watch::Receiver<bool>,
     send: SendStream,
@@ -363,11 +365,11 @@ async fn open(
     let refusal = match frames.first().await {
         Ok(Some(frame)) => match channel::FromClient::decode(&frame) {
             Ok(channel::FromClient::Join(join)) => {
-                let attach = Attach { join, send, frames, generation, paused };
+                let attach = Attach { join, send, frames, connection, generation, paused };
                 session.attach(&node.shared, Box::new(attach)).await;
                 return;
             }
-            Ok(channel::FromClient::Push(_)) => {
+            Ok(channel::FromClient::Push(_) | channel::FromClient::Adjust(_)) => {
                 Refusal::because(Code::UNEXPECTED_FRAME, "the first frame must be Join")
             }
             Err(error) => Refusal::because(error.code(), &error.to_string()),

@@ -73,7 +73,7 @@ impl World {
         let mut router = Router::default();
         channels(&mut router);
         let tally = Arc::<Tally>::default();
-        let rates = Arc::new(Rates::new(config::Rates::default()));
+        let rates = Arc::new(Rates::new(config::Rates::default(), &config::Namespaces::default()));
         let memberships = TaskTracker::new();
         let registry = Registry::new(bounds, tally.clone(), rates.clone());
         let channels = config::Channels { timeout: Duration::from_secs(10), mailbox: 256 };
@@ -87,6 +87,7 @@ impl World {
                 router,
                 bounds,
                 channels,
+                namespaces: Arc::default(),
                 presence,
                 shows,
                 tally,
@@ -130,7 +131,14 @@ impl Line {
         let mut frames = Frames::new(up, LIMIT, Duration::from_secs(10), Room::for_frames(LIMIT));
         frames.first().await.unwrap().unwrap();
         let generation = self.opened.generation.clone();
-        let attach = Attach { join, send: back, frames, generation, paused: self.paused.subscribe() };
+        let attach = Attach {
+            join,
+            send: back,
+            frames,
+            connection: self.server.clone(),
+            generation,
+            paused: self.paused.subscribe(),
+        };
         (Stream { send, recv, decoder: Decoder::new(LIMIT) }, Box::new(attach))
     }
 }

@@ -152,7 +152,7 @@ impl Agent {
         let mut channels = Vec::new();
         for topic in &self.settings.write {
             let topic = topic.replace("{client}", &self.number.to_string());
-            let options = JoinOptions { delivery: Delivery::None, ..JoinOptions::default() };
+            let options = JoinOptions { delivery: Some(Delivery::None), ..JoinOptions::default() };
             let mut channel = client.join(&topic, options).await?;
             channels.push(channel.sender());
             // Its messages say nothing, but must be taken.

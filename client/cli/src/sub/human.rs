@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use console::style;
-use dunlin_client::{Cause, Change, Joined, Message, Rung, Start};
+use dunlin_client::{Cause, Change, Delivery, Joined, Message, Rung, Start};
 use jiff::ZonedDateTime;
 
 use super::{feed::Item, missed};
@@ -44,7 +44,7 @@ pub(crate) fn remark(item: &Item) -> Option<String> {
         Item::Message(topic, Message::Gap { from, to }) => {
             let missing = to.offset - from.offset + 1;
             format!(
-                "{topic}: read too slowly, {missing} events are missing (#{} to #{})",
+                "{topic}: not read in time, {missing} events are missing (#{} to #{})",
                 from.offset, to.offset
             )
         }
@@ -93,7 +93,12 @@ pub(crate) fn joined_as(joined: &Joined) -> String {
     } else {
         String::new()
     };
-    match joined.start {
+    let how = match joined.delivery {
+        Some(Delivery::Latest) => ", the newest of each key",
+        Some(Delivery::Datagram) => ", in datagrams",
+        _ => "",
+    };
+    let joined = match joined.start {
         Start::Live => format!("joined{again} at {position}"),
         Start::Recovered => format!("joined{again}; nothing since {position} is missing"),
         Start::Lost => {
@@ -105,7 +110,8 @@ pub(crate) fn joined_as(joined: &Joined) -> String {
                 None => format!("joined{again} at {position}; the topic started over, {since} is gone"),
             }
         }
-    }
+    };
+    joined + how
 }
 
 fn shown(payload: &[u8]) -> String {
@@ -155,6 +161,7 @@ mod tests {
             start,
             position: at,
             previous: Some(at),
+            delivery: None,
             recovered: 0,
             away: Duration::from_millis(1),
             reply: Default::default(),
@@ -176,6 +183,7 @@ mod tests {
                 start,
                 position: Position::new(7, 42),
                 previous: since,
+                delivery: None,
                 recovered: 0,
                 away: Duration::from_millis(1200 * u64::from(again)),
                 reply: Default::default(),

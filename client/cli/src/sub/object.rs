@@ -96,6 +96,9 @@ fn of_join(topic: &str, joined: &Joined) -> Value {
         Start::Lost => "lost",
     };
     let mut object = at(json!({ "type": kind, "topic": topic }), joined.position);
+    if let Some(delivery) = joined.delivery {
+        object["delivery"] = delivery.name().into();
+    }
     if joined.start == Start::Lost {
         object["since"] = joined.previous.map(|previous| at(json!({}), previous)).into();
         object["missed"] = missed(joined).into();
@@ -174,7 +177,16 @@ mod tests {
     fn joined(start: Start, previous: Option<Position>, again: bool) -> String {
         let position = Position::new(7, 42);
         let (away, reply) = (Duration::from_millis(1500), Default::default());
-        message(Message::Joined(Joined { again, start, position, previous, recovered: 3, away, reply }))
+        message(Message::Joined(Joined {
+            again,
+            start,
+            position,
+            previous,
+            delivery: None,
+            recovered: 3,
+            away,
+            reply,
+        }))
     }
 
     #[test]
