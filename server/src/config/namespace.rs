@@ -68,7 +68,7 @@ const KEYS: &[Key] = &[
     ranged(
         "retain",
         0..=400 * 24 * HOUR,
-        "a time from 0s to 400days",
+        "a time from 0s to 400days, or off",
         "The newest event is kept for so long, and is what new members begin with.",
     ),
     text(
@@ -220,11 +220,7 @@ impl Table<'_, '_> {
     }
 
     fn duration(&mut self, name: &str, otherwise: Duration) -> Duration {
-        self.read(name, otherwise, |text, key| {
-            let time = humantime::parse_duration(text).ok()?;
-            let millis = u64::try_from(time.as_millis()).ok()?;
-            key.range.contains(&millis).then_some(time)
-        })
+        self.read(name, otherwise, duration)
     }
 
     fn rate(&mut self, name: &str, otherwise: u32) -> u32 {
@@ -285,7 +281,10 @@ impl Check<'_> {
                 count: table.count("history.count", all.retention.count),
                 bytes: table.bytes("history.bytes", all.retention.bytes),
                 age: table.duration("history.age", all.retention.age),
-                newest: table.duration("retain", all.retention.newest),
+                newest: table.read("retain", all.retention.newest, |text, key| match text {
+                    "off" => Some(Duration::ZERO),
+                    time => duration(time, key),
+                }),
                 full: table.read("full", all.retention.full, |text, _| match text {
                     "drop" => Some(Full::Drop),
                     "refuse" => Some(Full::Refuse),
@@ -317,3 +316,12 @@ impl Check<'_> {
 fn delivery(name: &str) -> Option<Delivery> {
     Delivery::ALL.into_iter().find(|mode| mode.name() == name)
 }
+
+fn duration(text: &str, key: &Key) -> Option<Duration> {
+    let time = humantime::parse_duration(text).ok()?;
+    let millis = u64::try_from(time.as_millis()).ok()?;
+    key.range.contains(&millis).then_some(time)
+}
+
+#[cfg(test)]
+mod tests;
