@@ -68,7 +68,7 @@ async fn session(server: &Running, hello: control::Hello) -> (Connection, Stream
 }
 
 fn member(topic: &str, delivery: Delivery) -> channel::Join {
-    channel::Join { delivery, ..join(topic) }
+    channel::Join { delivery: Some(delivery), ..join(topic) }
 }
 
 fn since(topic: &str, position: Position) -> channel::Join {
