@@ -23,6 +23,7 @@ mod guard;
 mod health;
 mod http;
 mod metrics;
+mod namespace;
 mod rates;
 mod server;
 mod session;
