@@ -240,7 +240,7 @@ mod tests {
     fn joined(start: Start, previous: u64, position: Position, recovered: u64) -> Joined {
         let previous = Some(Position::new(7, previous));
         let (away, reply) = (GAP, Bytes::new());
-        Joined { again: true, start, position, previous, recovered, away, reply }
+        Joined { again: true, start, position, previous, delivery: None, recovered, away, reply }
     }
 
     fn recovered(n: u64) -> Joined {

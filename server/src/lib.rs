@@ -24,6 +24,7 @@ mod health;
 mod http;
 mod metrics;
 mod namespace;
+mod payload;
 mod rates;
 mod server;
 mod session;

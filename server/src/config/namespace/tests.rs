@@ -96,6 +96,9 @@ fn every_mistake_is_reported_with_key_source_and_range() {
         [namespace."$server/x"]
         [namespace."a:*:b"]
         push = "none"
+        [namespace."a*"]
+        full = "maybe"
+        rate.pushes = -1
         "#,
     )
     .unwrap_err();
@@ -111,10 +114,13 @@ fn every_mistake_is_reported_with_key_source_and_range() {
         "namespace.stuck.full (test.toml): with a history of no events, each one would be refused",
         "namespace.$server/x (test.toml): topics that begin with `$` are the server's own",
         "namespace.a:*:b (test.toml): \"a:*:b\" is no topic pattern: ",
+        "namespace.a* (test.toml): \"a*\" is no topic pattern: ",
+        "namespace.a*.full (test.toml): \"maybe\" is not drop or refuse",
+        "namespace.a*.rate.pushes (test.toml): \"-1\" is not a whole number from 0 to 1000000",
     ] {
         assert!(mistakes.lines().any(|line| line.starts_with(expected)), "{expected}\nis not in\n{mistakes}");
     }
-    assert_eq!(mistakes.lines().count(), 11, "{mistakes}");
+    assert_eq!(mistakes.lines().count(), 14, "{mistakes}");
 }
 
 #[test]
