@@ -24,6 +24,7 @@ mod guard;
 mod health;
 mod http;
 mod metrics;
+mod namespace;
 mod payload;
 mod rates;
 mod server;

@@ -31,4 +31,5 @@ pub(crate) fn hub(usage: &Usage) {
     gauge!("dunlin_topics").set(usage.topics as f64);
     gauge!("dunlin_readers").set(usage.readers as f64);
     gauge!("dunlin_history_bytes").set(usage.bytes as f64);
+    counter!("dunlin_publishes_refused_total").absolute(usage.full);
 }

@@ -32,7 +32,6 @@ use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
     Code, Topic,
     frame::Refusal,
-    frame::channel::Delivery,
     frame::control::{ClientId, Hello},
 };
 use dunlin_transport::Kind;
@@ -196,7 +195,7 @@ impl Session {
             .rates
             .join()
             .and_then(|()| self.pass.borrow().check_join(&attach.join, delivery))
-            .and_then(|()| check(&namespace, self.user(), delivery));
+            .and_then(|()| namespace.check_join(self.user(), delivery));
         if let Err(refusal) = allowed {
             return Some((attach, refusal));
         }
@@ -375,22 +374,6 @@ impl Session {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect(UNPOISONED)
     }
-}
-
-/// Refuses a join that the topic's namespace does not allow.
-fn check(namespace: &config::Namespace, user: Option<&str>, delivery: Delivery) -> Result<(), Refusal> {
-    let forbidden = |text: &str| Err(Refusal::because(Code::FORBIDDEN, text));
-    if !namespace.join.includes(user) {
-        return forbidden(match namespace.join {
-            config::Who::Users => "only users may join this topic, and the token names none",
-            _ => "no client may join this topic",
-        });
-    }
-    if !namespace.delivers(delivery) {
-        let allowed: Vec<_> = namespace.deliveries.iter().map(|mode| mode.name()).collect();
-        return forbidden(&format!("this topic is delivered as {} only", allowed.join(" or ")));
-    }
-    Ok(())
 }
 
 impl At {

@@ -64,9 +64,30 @@ impl Drop for Share {
     }
 }
 
+/// What is left to each holder of so many bytes, of which it keeps some if that can be: the highest give first, as at
+/// [`water_level`], but nobody what it keeps, unless that alone is more than the target.
+pub(crate) fn allotments(holders: &[Holder], target: usize) -> Vec<usize> {
+    let kept = holders.iter().map(|holder| holder.kept).sum::<usize>();
+    match target.checked_sub(kept) {
+        Some(rest) => {
+            let level = water_level(holders.iter().map(|holder| holder.bytes - holder.kept).collect(), rest);
+            holders.iter().map(|holder| holder.kept.saturating_add(level)).collect()
+        }
+        None => vec![water_level(holders.iter().map(|holder| holder.bytes).collect(), target); holders.len()],
+    }
+}
+
+/// One of those who are to make room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder {
+    pub(crate) bytes: usize,
+    /// How many of them it gives last of all.
+    pub(crate) kept: usize,
+}
+
 /// The greatest level L for which the sum of `min(size, L)` is at most `target`: as when water runs off, the highest
 /// give first and who is below the level gives nothing. `usize::MAX` if the sizes fit as they are.
-pub(crate) fn water_level(mut sizes: Vec<usize>, target: usize) -> usize {
+fn water_level(mut sizes: Vec<usize>, target: usize) -> usize {
     sizes.sort_unstable();
     let mut left = target;
     for (i, &size) in sizes.iter().enumerate() {
@@ -103,7 +124,30 @@ mod tests {
         assert_eq!(water_level(Vec::new(), 0), usize::MAX);
     }
 
+    #[test]
+    fn what_is_kept_goes_last() {
+        let holders = [(100, 0), (40, 40), (90, 30)].map(|(bytes, kept)| Holder { bytes, kept });
+        assert_eq!(allotments(&holders, 130), [30, 70, 60]);
+        assert_eq!(allotments(&holders, 70), [0, 40, 30]);
+        // Together they keep too much: all are equal.
+        assert_eq!(allotments(&holders, 69), [23, 23, 23]);
+    }
+
     proptest! {
+        #[test]
+        fn no_more_is_left_than_the_target(
+            holders in prop::collection::vec((0_usize..50, 0_usize..50), 0..20),
+            target in 0_usize..500,
+        ) {
+            let holders: Vec<_> =
+                holders.into_iter().map(|(kept, more)| Holder { bytes: kept + more, kept }).collect();
+            let left = allotments(&holders, target);
+            let held = holders.iter().zip(&left).map(|(holder, left)| holder.bytes.min(*left)).sum::<usize>();
+            prop_assert!(held <= target);
+            let kept = holders.iter().map(|holder| holder.kept).sum::<usize>();
+            prop_assert!(kept > target || holders.iter().zip(&left).all(|(holder, left)| *left >= holder.kept));
+        }
+
         #[test]
         fn the_level_is_the_greatest_that_fits(sizes in prop::collection::vec(0_usize..50, 0..20), target in 0_usize..500) {
             let held = |level: usize| sizes.iter().map(|size| *size.min(&level)).sum::<usize>();

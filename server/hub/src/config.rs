@@ -14,7 +14,8 @@ pub struct Config {
     /// the last 60 events, 256 KiB, two minutes.
     pub reserved: Retention,
     /// Bytes that all logs together may take; default 256 MiB. Counted are the frames, the keys and a constant for
-    /// each event's bookkeeping. Beyond it the longest logs lose their oldest events, down to 7/8 of this.
+    /// each event's bookkeeping. Beyond it the longest logs lose their oldest events, down to 7/8 of this; the newest ones that
+    /// topics keep ([`Retention::newest`]) go last.
     pub memory: usize,
     /// Most topics at once; default 100,000. Each costs about 1 KiB, even when its log is empty.
     pub topics: usize,

@@ -1,10 +1,10 @@
 //! How a broker's events get into a log.
 
 use crate::{
-    Hub, Message,
+    Hub,
     broker::Event,
     lock,
-    log::{OVERHEAD, Record},
+    log::{Log, Record},
     topic,
 };
 use dunlin_proto::Position;
@@ -42,33 +42,39 @@ impl Feed {
         hub.fanout.ring(&topic.bell);
     }
 
-    /// Whether the log of this node has no room for the message, and makes none ([`Full::Refuse`](crate::Full::Refuse)). Its frame is
-    /// taken to be as long as the payload and the names.
-    #[must_use]
-    pub fn is_full(&self, message: &Message, now: u64) -> bool {
-        let key = message.key.as_ref().map_or(0, |key| key.len());
-        let cost = message.payload.len() + message.event.len() + 2 * key + OVERHEAD;
-        self.topic.upgrade().is_some_and(|topic| lock(&topic.log).is_full(cost, now))
-    }
-
     /// Adds the topic's next event. One that was fed already is ignored.
     ///
     /// Its time is set to that of the event before it, if it is earlier: within a log, time never goes back.
     pub fn push(&mut self, event: Event) {
-        let (Some(hub), Some(topic)) = (self.hub.upgrade(), self.topic.upgrade()) else { return };
+        self.add(event, |_, _| true);
+    }
+
+    /// The same, unless the log of this node has no room for the event and makes none ([`Full::Refuse`](crate::Full::Refuse)).
+    /// False if it was refused: then it has no place, and the next event may have its offset. For brokers whose only store is this log.
+    #[must_use]
+    pub fn offer(&mut self, event: Event) -> bool {
+        self.add(event, |log, record| !log.is_full(record.cost(), record.at))
+    }
+
+    fn add(&mut self, event: Event, admits: impl FnOnce(&Log, &Record) -> bool) -> bool {
+        let (Some(hub), Some(topic)) = (self.hub.upgrade(), self.topic.upgrade()) else { return true };
         if event.offset <= self.position.offset {
-            return;
+            return true;
         }
         let position = Position { offset: event.offset, ..self.position };
         let at = event.at.max(self.at);
         let previous = event.previous;
         let record = hub.record(position, at, event);
-        (self.position, self.at) = (position, at);
         let mut log = lock(&topic.log);
+        if !admits(&log, &record) {
+            return false;
+        }
+        (self.position, self.at) = (position, at);
         log.append(record, previous, topic.window());
         drop(log);
         hub.fanout.ring(&topic.bell);
         hub.reclaim();
+        true
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     Batch, Broker, Config, Cursor, Excerpt, Feed, Limit, Message, Order, Outcome, Published, Start,
     TopicUsage, Usage,
     broker::{Event, NotPublished, Unavailable, local::Local},
-    budget::{Budget, water_level},
+    budget::{Budget, Holder, allotments},
     fanout::Fanout,
     lock,
     log::Log,
@@ -309,7 +309,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Makes room if all logs together take too much: the longest lose their oldest events.
+    /// Makes room if all logs together take too much: the longest lose their oldest events, and last of all the newest ones that
+    /// topics keep.
     pub(crate) fn reclaim(&self) {
         if self.memory.used() <= self.memory.limit() {
             return;
@@ -320,9 +321,13 @@ impl Hub {
             return;
         }
         let topics = self.topics.all();
-        let sizes = topics.iter().map(|topic| lock(&topic.log).bytes()).collect();
-        let level = water_level(sizes, self.memory.limit() / 8 * 7);
-        let evicted = topics.iter().map(|topic| lock(&topic.log).trim_to(level)).sum();
+        let holder = |topic: &Arc<topic::Shared>| {
+            let log = lock(&topic.log);
+            Holder { bytes: log.bytes(), kept: log.kept() }
+        };
+        let holders: Vec<_> = topics.iter().map(holder).collect();
+        let left = allotments(&holders, self.memory.limit() / 8 * 7);
+        let evicted = topics.iter().zip(left).map(|(topic, left)| lock(&topic.log).trim_to(left)).sum();
         self.counters.evicted.add(evicted);
     }
 }

@@ -10,6 +10,7 @@ use dunlin_proto::{Position, Topic};
 use proptest::{collection::vec, option, prelude::*};
 use std::{
     collections::HashMap,
+    mem,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -91,6 +92,12 @@ struct Published {
     at: u64,
 }
 
+impl Published {
+    fn cost(&self) -> usize {
+        self.frame.len() + usize::from(self.key.is_some()) + OVERHEAD
+    }
+}
+
 /// A topic from the moment it appears until it is dropped.
 struct Life {
     epoch: u64,
@@ -116,8 +123,7 @@ impl Life {
 
     fn is_in_history(&self, event: &Published, retention: &Retention, now: u64) -> bool {
         let newer = self.after(event.offset - 1);
-        let bytes: usize =
-            newer.iter().map(|e| e.frame.len() + usize::from(e.key.is_some()) + OVERHEAD).sum();
+        let bytes: usize = newer.iter().map(Published::cost).sum();
         let bounded = newer.len() <= retention.count && bytes <= retention.bytes;
         let is_kept = self.has_newest(retention, now) && event.offset == self.tail().offset;
         event.offset > self.head && (is_kept || bounded && is_younger(event.at, now, retention.age))
@@ -128,12 +134,10 @@ impl Life {
         newest.is_some_and(|newest| is_younger(newest.at, now, retention.newest))
     }
 
-    fn is_full(&self, size: usize, key: Option<u8>, retention: &Retention, now: u64) -> bool {
-        let key = usize::from(key.is_some());
+    fn is_full(&self, event: &Published, retention: &Retention, now: u64) -> bool {
         let young = self.after(self.head).iter().filter(|event| is_younger(event.at, now, retention.age));
-        let costs: Vec<_> =
-            young.map(|event| event.frame.len() + usize::from(event.key.is_some()) + OVERHEAD).collect();
-        let bytes = costs.iter().sum::<usize>() + size + 1 + 2 * key + OVERHEAD;
+        let costs: Vec<_> = young.map(Published::cost).collect();
+        let bytes = costs.iter().sum::<usize>() + event.cost();
         retention.full == Full::Refuse && (costs.len() >= retention.count || bytes > retention.bytes)
     }
 
@@ -180,6 +184,8 @@ struct World {
     /// Positions that readers had when they left.
     seen: Vec<Position>,
     ids: HashMap<(usize, u8), (Position, u64)>,
+    /// Events that had to make room, at the last look.
+    evicted: u64,
 }
 
 /// The in-process broker never makes anyone wait.
@@ -211,6 +217,7 @@ impl World {
             readers: Vec::new(),
             seen: Vec::new(),
             ids: HashMap::new(),
+            evicted: 0,
         }
     }
 
@@ -262,7 +269,10 @@ impl World {
         let remembered = id.and_then(|id| self.ids.get(&(index, id)).copied());
         let remembered = remembered.filter(|(_, at)| is_younger(*at, self.now, self.config.dedup.age));
         let life = self.lives[index].last().unwrap();
-        if remembered.is_none() && life.is_full(size, key, &self.config.retention, self.now) {
+        let position = Position::new(life.epoch, life.tail().offset + 1);
+        let frame = encode(position, self.now, &message);
+        let event = Published { offset: position.offset, key, frame, at: self.now };
+        if remembered.is_none() && life.is_full(&event, &self.config.retention, self.now) {
             assert_eq!(published, Err(PublishError::Full));
             return;
         }
@@ -275,11 +285,8 @@ impl World {
         if let Some(id) = id {
             self.ids.insert((index, id), (published.position, self.now));
         }
-        let life = self.lives[index].last_mut().unwrap();
-        let offset = life.events.len() as u64 + 1;
-        assert_eq!(published.position, Position::new(life.epoch, offset));
-        let frame = encode(published.position, self.now, &message);
-        life.events.push(Published { offset, key, frame, at: self.now });
+        assert_eq!(published.position, position);
+        self.lives[index].last_mut().unwrap().events.push(event);
     }
 
     fn subscribe(&mut self, index: usize, order: Order, start: Start, rewind: Option<usize>) {
@@ -364,12 +371,24 @@ impl World {
     /// Follows what left the logs, and checks what must always hold.
     fn observe(&mut self) {
         let mut bytes = 0;
+        let newest = self.lives.iter().filter_map(|lives| lives.last()?.events.last());
+        let evicted = self.hub.usage().evicted;
+        let no_room = evicted > mem::replace(&mut self.evicted, evicted);
+        let may_keep = newest.map(Published::cost).sum::<usize>() <= self.config.memory / 8 * 7;
         for index in 0..2 {
             self.observe_epoch(index);
             let Some(shared) = self.hub.topics.get(&topic(index)) else { continue };
             let log = lock(&shared.log);
             let life = self.lives[index].last_mut().unwrap();
             assert_eq!(log.tail(), life.tail());
+            if may_keep && log.head() > life.head && life.has_newest(&self.config.retention, self.now) {
+                assert!(log.head() < life.tail().offset, "the newest event is kept");
+            }
+            if self.config.retention.full == Full::Refuse && log.head() > life.head {
+                let is_young = |event: &Published| is_younger(event.at, self.now, self.config.retention.age);
+                let went = &life.events[life.head as usize..log.head() as usize];
+                assert!(no_room || !went.iter().any(is_young), "what was taken stays for its time");
+            }
             let went = &life.events[life.head as usize..log.head() as usize];
             if let Some(lost) = went.iter().rfind(|event| !life.is_superseded(event)) {
                 life.lost = lost.offset;

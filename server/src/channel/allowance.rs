@@ -2,7 +2,7 @@
 
 use crate::{
     auth::{Grant, Pass, Right},
-    config::{Namespace, Who},
+    config::Namespace,
     rates::{self, Rates, SessionRates},
 };
 use dunlin_proto::{
@@ -68,21 +68,7 @@ impl Allowance {
         let Some(grant) = self.grant.as_ref().filter(|grant| grant.may(Right::Push)) else {
             return Err(Refusal::because(Code::FORBIDDEN, "the token does not allow to push here"));
         };
-        let namespace = &self.namespace;
-        if !namespace.push.includes(self.pass.borrow().user()) {
-            let text = if namespace.push == Who::Users {
-                "only users may push here, and the token names none"
-            } else {
-                "nobody pushes here but the server's own side"
-            };
-            return Err(Refusal::because(Code::FORBIDDEN, text));
-        }
-        if push.payload.len() > namespace.payload {
-            return Err(Refusal::because(
-                Code::PAYLOAD_TOO_LARGE,
-                "the payload is longer than this topic allows",
-            ));
-        }
+        self.namespace.check_push(self.pass.borrow().user(), push.payload.len())?;
         if grant.payload().is_some_and(|most| push.payload.len() > most) {
             return Err(Refusal::because(
                 Code::PAYLOAD_TOO_LARGE,

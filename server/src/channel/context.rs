@@ -121,7 +121,7 @@ impl<I: Send + 'static> Context<I> {
     /// # Errors
     /// The event is not legal, or too much waits for this member already.
     pub fn push(&self, event: &str, payload: impl Into<Bytes>) -> Result<(), PushError> {
-        let frame = direct(event, payload.into(), self.facts.limits.payload)?;
+        let frame = direct(event, payload.into(), self.facts.namespace.payload)?;
         self.facts.downlink.offer(frame).map_err(|_| super::session::full())
     }
 

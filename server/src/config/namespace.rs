@@ -68,7 +68,7 @@ const KEYS: &[Key] = &[
     ranged(
         "retain",
         0..=400 * 24 * HOUR,
-        "a time from 0s to 400days",
+        "a time from 0s to 400days, or off",
         "The newest event is kept for so long, and is what new members begin with.",
     ),
     text(
@@ -166,7 +166,7 @@ impl Namespaces {
         Self { all: Arc::new(all), own: Arc::new(own), by_pattern }
     }
 
-    /// What holds for a topic.
+    /// What holds for a topic. Looks at each pattern, the closest first: some 2 ns for each. A membership asks once.
     #[must_use]
     pub fn of(&self, topic: &Topic) -> &Arc<Namespace> {
         if topic.is_reserved() {
@@ -220,11 +220,7 @@ impl Table<'_, '_> {
     }
 
     fn duration(&mut self, name: &str, otherwise: Duration) -> Duration {
-        self.read(name, otherwise, |text, key| {
-            let time = humantime::parse_duration(text).ok()?;
-            let millis = u64::try_from(time.as_millis()).ok()?;
-            key.range.contains(&millis).then_some(time)
-        })
+        self.read(name, otherwise, duration)
     }
 
     fn rate(&mut self, name: &str, otherwise: u32) -> u32 {
@@ -285,7 +281,10 @@ impl Check<'_> {
                 count: table.count("history.count", all.retention.count),
                 bytes: table.bytes("history.bytes", all.retention.bytes),
                 age: table.duration("history.age", all.retention.age),
-                newest: table.duration("retain", all.retention.newest),
+                newest: table.read("retain", all.retention.newest, |text, key| match text {
+                    "off" => Some(Duration::ZERO),
+                    time => duration(time, key),
+                }),
                 full: table.read("full", all.retention.full, |text, _| match text {
                     "drop" => Some(Full::Drop),
                     "refuse" => Some(Full::Refuse),
@@ -318,101 +317,11 @@ fn delivery(name: &str) -> Option<Delivery> {
     Delivery::ALL.into_iter().find(|mode| mode.name() == name)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, Sources};
-
-    fn check(toml: &str) -> Result<Namespaces, String> {
-        let mut sources = Sources::default();
-        sources.file("dunlin.toml".into(), toml).map_err(|error| error.to_string())?;
-        Config::check(&sources).map(|config| config.namespaces).map_err(|mistakes| mistakes.to_string())
-    }
-
-    fn of(toml: &str, topic: &str) -> Namespace {
-        (**check(toml).unwrap().of(&topic.parse().unwrap())).clone()
-    }
-
-    #[test]
-    fn a_table_says_what_is_other_than_for_all() {
-        let toml = r#"
-            history.count = 7
-            [namespace."room:*"]
-            history = { age = "1h" }
-            retain = "24h"
-            full = "refuse"
-            presence = "counts"
-            push = "users"
-            delivery = ["latest", "datagram"]
-            payload = "4KiB"
-            rate.pushes = 10
-            [namespace."room:a.b"]
-            join = "none"
-            default_delivery = "none"
-        "#;
-        let room = of(toml, "room:1");
-        let Retention { count, age, newest, full, .. } = room.retention;
-        assert_eq!((count, age.as_secs(), newest.as_secs(), full), (7, 3600, 86_400, Full::Refuse));
-        assert_eq!((room.presence, room.join, room.push), (Mode::Counts, Who::All, Who::Users));
-        assert_eq!(
-            (&*room.deliveries, room.default),
-            (&[Delivery::Latest, Delivery::Datagram][..], Delivery::Latest)
-        );
-        assert_eq!((room.payload, room.pushes, room.publishes), (4096, 10, 0));
-        // Only the closest counts.
-        let closest = of(toml, "room:a.b");
-        assert_eq!(
-            (closest.join, closest.default, closest.retention.newest),
-            (Who::Nobody, Delivery::None, Duration::ZERO)
-        );
-        assert_eq!(of(toml, "hall").retention.count, 7);
-        assert_eq!(of(toml, "$server/x").join, Who::All);
-    }
-
-    #[test]
-    fn all_mistakes_are_told_with_key_and_range() {
-        let toml = r#"
-            [namespace."room:*"]
-            full = "maybe"
-            delivery = ["latest"]
-            default_delivery = "reliable"
-            payload = "2MiB"
-            rate.pushes = -1
-            colour = "red"
-            [namespace."a*"]
-            join = "all"
-            [namespace."$server/x"]
-            join = "all"
-            [namespace.none]
-            full = "refuse"
-            history.count = 0
-        "#;
-        let mistakes = check(toml).unwrap_err();
-        for expected in [
-            "namespace.room:*.full (dunlin.toml): \"maybe\" is not drop or refuse",
-            "namespace.room:*.default_delivery (dunlin.toml): it is not among those of `delivery`",
-            "namespace.room:*.payload (dunlin.toml): it is more than limits.payload",
-            "namespace.room:*.rate.pushes (dunlin.toml): \"-1\" is not a whole number from 0 to 1000000",
-            "namespace.room:*.colour (dunlin.toml): no such key; there are history.count,",
-            "namespace.a* (dunlin.toml): \"a*\" is no topic pattern",
-            "namespace.$server/x (dunlin.toml): topics that begin with `$` are the server's own",
-            "namespace.none.full (dunlin.toml): with a history of no events",
-        ] {
-            assert!(mistakes.contains(expected), "{expected} in {mistakes}");
-        }
-    }
-
-    #[test]
-    fn what_is_shown_is_a_file_that_gives_the_same() {
-        let mut sources = Sources::default();
-        sources.flag("namespace.room:*.retain", "1h".into());
-        let shown = sources.to_toml();
-        assert_eq!(of(&shown, "room:1").retention.newest.as_secs(), 3600, "{shown}");
-    }
-
-    #[test]
-    fn there_are_not_too_many() {
-        let toml: String = (0..257).map(|n| format!("[namespace.t{n}]\njoin = \"all\"\n")).collect();
-        assert!(check(&toml).unwrap_err().contains("there are 257 namespaces, and may be 256"));
-    }
+fn duration(text: &str, key: &Key) -> Option<Duration> {
+    let time = humantime::parse_duration(text).ok()?;
+    let millis = u64::try_from(time.as_millis()).ok()?;
+    key.range.contains(&millis).then_some(time)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,8 @@ impl fmt::Display for Source {
 #[derive(Debug, Default)]
 pub struct Sources {
     values: BTreeMap<String, (String, Source)>,
+    /// Tables with names in which nothing stands: that there is one may mean something.
+    empty: BTreeMap<String, Source>,
     strange: Vec<String>,
 }
 
@@ -85,17 +87,16 @@ impl Sources {
 
     /// Where a family's table came from, by the first of its keys.
     pub(super) fn origin(&self, family: &Family, member: &str) -> Source {
-        let mut given = family.keys.iter().filter_map(|key| self.member(family, member, key));
-        given.next().map_or(Source::Default, |(_, source)| source)
+        let given = family.keys.iter().find_map(|key| self.member(family, member, key));
+        let empty = || self.empty.get(&format!("{}.{member}", family.prefix)).cloned();
+        given.map(|(_, source)| source).or_else(empty).unwrap_or(Source::Default)
     }
 
     /// The names of a family's tables.
     pub(super) fn members(&self, family: &Family) -> Vec<String> {
-        let mut members: Vec<_> = self
-            .values
-            .keys()
-            .filter_map(|name| family.split(name).map(|(member, _)| member.to_owned()))
-            .collect();
+        let given = self.values.keys().filter_map(|name| family.split(name)).map(|(member, _)| member);
+        let empty = self.empty.keys().filter_map(|name| name.strip_prefix(family.prefix)?.strip_prefix('.'));
+        let mut members: Vec<_> = given.chain(empty).map(ToOwned::to_owned).collect();
         members.sort();
         members.dedup();
         members
@@ -164,6 +165,9 @@ impl Sources {
         for (name, value) in table {
             let key = format!("{prefix}{name}");
             match value {
+                toml::Value::Table(table) if table.is_empty() && is_family(prefix) => {
+                    self.empty.insert(key, source.clone());
+                }
                 toml::Value::Table(table) => self.flatten(&format!("{key}."), table, source),
                 value => {
                     self.values.insert(key, (plain(value), source.clone()));
@@ -171,6 +175,11 @@ impl Sources {
             }
         }
     }
+}
+
+/// Whether tables with names stand after this.
+fn is_family(prefix: &str) -> bool {
+    FAMILIES.iter().any(|family| prefix.strip_suffix('.') == Some(family.prefix))
 }
 
 fn plain(value: toml::Value) -> String {

@@ -56,13 +56,12 @@ impl State {
         if let Some(offset) = known {
             return Ok(Published { position: Position { offset, ..self.position }, duplicate: true });
         }
-        if self.feed.is_full(&message, now) {
-            return Err(NotPublished::Full);
-        }
         let previous = self.position.offset;
         let offset = previous + 1;
         let id = message.id.clone();
-        self.feed.push(Event { offset, previous, at: now, message });
+        if !self.feed.offer(Event { offset, previous, at: now, message }) {
+            return Err(NotPublished::Full);
+        }
         self.position.offset = offset;
         if let Some(id) = id {
             self.ids.remember(id, offset, now);

@@ -38,6 +38,12 @@ impl Log {
         newest.is_some_and(|entry| is_younger(entry.record.at, now, self.retention.newest))
     }
 
+    /// Bytes of the newest event, if it is one to be kept for longer than the others.
+    pub(crate) fn kept(&self) -> usize {
+        let is_kept = !self.retention.newest.is_zero();
+        self.entries.back().filter(|_| is_kept).map_or(0, |newest| newest.record.cost())
+    }
+
     /// Whether there is no room for an event of this cost, and none is made.
     pub(crate) fn is_full(&self, cost: usize, now: u64) -> bool {
         if self.retention.full == Full::Drop {
@@ -160,6 +166,17 @@ mod tests {
         assert_eq!((offsets(&log), log.head()), (vec![2, 3], 1));
         assert_eq!(log.trim_to(0), 2);
         assert_eq!((log.head(), log.tail()), (3, at(3)));
+    }
+
+    #[test]
+    fn only_a_newest_event_that_is_kept_counts_as_such() {
+        let newest = Duration::from_secs(9);
+        for (newest, kept) in [(newest, OVERHEAD + 3), (Duration::ZERO, 0)] {
+            let mut log = log(Retention { newest, ..Retention::default() });
+            assert_eq!(log.kept(), 0);
+            add_all(&mut log, &[("a", None), ("bbb", None)]);
+            assert_eq!(log.kept(), kept);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 mod cluster;
 mod common;
 mod crowd;
+mod full;
+mod history;
 mod memory;
 mod subscribe;
 mod usage;
