@@ -102,7 +102,7 @@ fn caller(api: &Api, request: &Request) -> Result<Caller, Problem> {
         config::Api::Local => {
             // A page from elsewhere may reach this machine through its browser, also under a name of its own.
             let authority =
-                request.uri().authority().map(|authority| authority.as_str()).or(text(header::HOST));
+                request.uri().authority().map(axum::http::uri::Authority::as_str).or(text(header::HOST));
             let is_here = address.is_none_or(|address| address.is_loopback());
             if is_here && is_local_page(text(header::ORIGIN), authority.unwrap_or_default()) {
                 Ok(Caller::Local)

@@ -48,9 +48,9 @@ pub(super) async fn revoke(
 ) -> Result<Response, Problem> {
     caller.may_all(Scope::Control)?;
     let what = match revocation {
-        Revocation::User(user) => Revoke::User(user.into()),
-        Revocation::Session(session) => Revoke::Session(session.into()),
-        Revocation::Token(id) => Revoke::Token(id.into()),
+        Revocation::User(user) => Revoke::User(user),
+        Revocation::Session(session) => Revoke::Session(session),
+        Revocation::Token(id) => Revoke::Token(id),
     };
     match api.node.revoke(&what) {
         Ok(sessions) => Ok(format.reply(&Done { sessions: sessions as u64 })),

@@ -59,7 +59,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn of(api: &Api, usage: TopicUsage) -> Self {
+    fn of(api: &Api, usage: &TopicUsage) -> Self {
         Self {
             present: api.node.shared.presence.occupancy(&usage.name).keys as u64,
             name: usage.name.to_string(),
@@ -102,7 +102,7 @@ pub(super) async fn list(
     });
     let (found, more) = found.await.map_err(|_| Refusal::new(Code::INTERNAL))?;
     let next = found.last().filter(|_| more).map(|last| last.name.to_string());
-    let topics = found.into_iter().map(|usage| Row::of(&api, usage)).collect();
+    let topics = found.iter().map(|usage| Row::of(&api, usage)).collect();
     Ok(format.reply(&Topics { topics, next }))
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn one(
     let topic = legal(&topic)?;
     caller.may(Scope::Topics, Some(&topic))?;
     let row = match api.node.shared.hub.topic(&topic) {
-        Some(usage) => Row::of(&api, usage),
+        Some(usage) => Row::of(&api, &usage),
         None => Row {
             present: api.node.shared.presence.occupancy(&topic).keys as u64,
             name: topic.to_string(),
