@@ -9,6 +9,7 @@ mod console;
 mod key;
 mod presence;
 mod source;
+mod webhook;
 
 pub use auth::{Auth, KeySet, Trust};
 use bytesize::ByteSize;
@@ -21,6 +22,7 @@ pub use key::{KEYS, Key};
 pub use presence::{Mode, Presence};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+pub use webhook::{Asked, Down, Secret, Webhook};
 
 /// A checked configuration. [`KEYS`] documents each value.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub channels: Channels,
     /// Who may know who is in a topic.
     pub presence: Presence,
+    /// The backend that decides and is told; `None` if there is none.
+    pub webhook: Option<Box<Webhook>>,
     /// How topic logs are bounded.
     pub hub: hub::Config,
     /// A connection on which nothing arrives for this long is closed.
@@ -183,6 +187,7 @@ impl Config {
             },
             channels: check.channels(),
             presence: check.presence(),
+            webhook: check.webhook(),
             hub: hub::Config {
                 retention: hub::Retention {
                     count: check.count("history.count"),
@@ -219,6 +224,11 @@ impl Config {
         }
         if let Auth::On(trust) = &self.auth {
             faults.extend(crate::auth::keyring::faults(trust).iter().map(ToString::to_string));
+        }
+        if let Some(webhook) = &self.webhook
+            && let Err(error) = crate::webhook::Webhooks::open(webhook)
+        {
+            faults.push(error.to_string());
         }
         faults
     }

@@ -30,6 +30,7 @@ mod sockets;
 mod statistics;
 mod tally;
 pub mod testing;
+mod webhook;
 mod worker;
 
 pub use config::Config;

@@ -26,6 +26,7 @@ use crate::{
     rates::{Rates, SessionRates},
     tally::Tally,
     testing::Ended,
+    webhook::farewell::Farewell,
 };
 pub(crate) use carrier::{Carrier, Seen};
 use dunlin_hub::{Hub, Origin, Presence};
@@ -39,7 +40,7 @@ pub(crate) use generation::Generation;
 use path::{Change, Path};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Instant,
 };
 use tokio::sync::{
@@ -92,6 +93,8 @@ pub(crate) struct Session {
     /// Whether it was revoked.
     revoked: watch::Sender<bool>,
     rates: Arc<SessionRates>,
+    /// Said when it is over.
+    farewell: OnceLock<Arc<Farewell>>,
     state: Mutex<State>,
 }
 
@@ -170,6 +173,7 @@ impl Session {
             pass: watch::Sender::new(Arc::new(pass)),
             revoked: watch::Sender::new(false),
             rates: Arc::new(rates),
+            farewell: OnceLock::new(),
             state: Mutex::new(state),
         }
     }
@@ -230,6 +234,7 @@ impl Session {
             ask: attach.join.presence,
             delivery: attach.join.delivery,
             bounds: shared.channels,
+            farewell: self.farewell.get().cloned(),
             witness: shared.witness.clone(),
         };
         let allowance =
