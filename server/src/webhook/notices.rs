@@ -178,7 +178,7 @@ mod tests {
         notices.offer(notice(BATCH_BYTES * 2));
         notices.offer(notice(1));
         assert_eq!(notices.batch().len(), 1);
-        notices.remove(1);
+        notices.remove(2);
         (0..3).for_each(|_| notices.offer(notice(BATCH_BYTES / 2)));
         assert_eq!(
             notices.batch().len(),
