@@ -11,6 +11,7 @@ mod key;
 mod namespace;
 mod presence;
 mod source;
+mod webhook;
 
 pub use api::{Api, ApiKey, Scope};
 pub use auth::{Auth, KeySet, Trust};
@@ -25,6 +26,7 @@ pub use namespace::{Namespace, Namespaces, Who};
 pub use presence::{Mode, Presence};
 pub use source::{Source, Sources};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+pub use webhook::{Asked, Down, Secret, Webhook};
 
 /// A checked configuration. [`KEYS`] documents each value.
 #[derive(Debug, Clone)]
@@ -57,6 +59,8 @@ pub struct Config {
     pub presence: Presence,
     /// What holds for the topics of some patterns.
     pub namespaces: Namespaces,
+    /// The backend that decides and is told; `None` if there is none.
+    pub webhook: Option<Box<Webhook>>,
     /// How topic logs are bounded.
     pub hub: hub::Config,
     /// A connection on which nothing arrives for this long is closed.
@@ -204,6 +208,7 @@ impl Config {
             },
             channels: check.channels(),
             presence,
+            webhook: check.webhook(),
             hub: hub::Config {
                 retention,
                 retentions: namespaces.retentions(),
@@ -238,6 +243,11 @@ impl Config {
         }
         if let Auth::On(trust) = &self.auth {
             faults.extend(crate::auth::keyring::faults(trust).iter().map(ToString::to_string));
+        }
+        if let Some(webhook) = &self.webhook
+            && let Err(error) = crate::webhook::Webhooks::open(webhook)
+        {
+            faults.push(error.to_string());
         }
         faults
     }

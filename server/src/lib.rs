@@ -33,6 +33,7 @@ mod sockets;
 mod statistics;
 mod tally;
 pub mod testing;
+mod webhook;
 mod worker;
 
 pub use config::Config;

@@ -21,6 +21,7 @@ use crate::{
     sockets::{Bound, Http},
     statistics::{self, Figures},
     tally::Tally,
+    webhook::{self, Webhooks, channel::Hooked},
     worker::{StartError, Work, Worker},
 };
 use dunlin_certs::{Fingerprint, Live};
@@ -48,6 +49,7 @@ pub struct Server {
     _housekeeping: AbortOnDropHandle<()>,
     _statistics: AbortOnDropHandle<()>,
     _presence: AbortOnDropHandle<()>,
+    _notices: Option<AbortOnDropHandle<()>>,
 }
 
 /// Connections beyond those that are admitted: they are told so, with a code.
@@ -55,6 +57,9 @@ const SPARE_CONNECTIONS: usize = 1000;
 
 /// The same of those from one address; over TCP, where what has not become a session yet is not admitted.
 const SPARE_PER_ADDRESS: usize = 100;
+
+/// How long the backend is told about the last memberships at least, however short the drain.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What there is at `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +84,9 @@ pub enum Error {
     /// The keys for tokens cannot be had.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Auth(Vec<Fault>),
+    /// The backend cannot be dealt with.
+    #[error("{0}")]
+    Webhook(String),
     /// The network side cannot start.
     #[error(transparent)]
     Worker(#[from] StartError),
@@ -164,12 +172,24 @@ impl Builder {
     }
 
     /// What connections are served with.
-    pub(crate) fn node(self, keyring: Option<Arc<Keyring>>) -> (Config, Node) {
+    pub(crate) fn node(
+        self,
+        keyring: Option<Arc<Keyring>>,
+        webhooks: Option<Arc<Webhooks>>,
+    ) -> (Config, Node) {
         let Self { config, mut router, hook } = self;
+        match webhooks.clone() {
+            Some(webhooks) => router.fall_back(move || Hooked::new(webhooks.clone())),
+            None => router.fall_back(|| PubSub),
+        }
         for name in statistics::OWN {
             router.add(name.parse().expect("a legal pattern"), || Figures);
         }
-        let node = node(&config, router, hook, Gate::new(&config.auth, keyring));
+        let mut node = node(&config, router, hook, Gate::new(&config.auth, keyring));
+        if let Some(webhooks) = webhooks.clone() {
+            node.shared.presence.observe(move |topic, diff| webhooks.present(topic, diff));
+        }
+        node.webhooks = webhooks;
         (config, node)
     }
 
@@ -183,7 +203,10 @@ impl Builder {
             Auth::Off | Auth::Development => None,
         };
         let keys = keyring.clone().map(|keyring| AbortOnDropHandle::new(tokio::spawn(keyring.keep())));
-        let (config, node) = self.node(keyring);
+        let webhooks = self.config.webhook.as_deref().map(Webhooks::open).transpose();
+        let webhooks = webhooks.map_err(|error: webhook::OpenError| Error::Webhook(error.to_string()))?;
+        let notices = webhooks.clone().map(|webhooks| AbortOnDropHandle::new(tokio::spawn(webhooks.tell())));
+        let (config, node) = self.node(keyring, webhooks);
         let node = Arc::new(node);
         let health = Arc::<Health>::default();
         let api = Arc::new(Api::new(node.clone(), config.api.clone()));
@@ -205,6 +228,7 @@ impl Builder {
             _housekeeping: AbortOnDropHandle::new(housekeeping),
             _statistics: AbortOnDropHandle::new(statistics),
             _presence: AbortOnDropHandle::new(presence),
+            _notices: notices,
         })
     }
 }
@@ -213,9 +237,7 @@ impl Server {
     /// A server with this configuration, to add channels to.
     #[must_use]
     pub fn builder(config: Config) -> Builder {
-        let mut router = Router::default();
-        router.add("*".parse().expect("a legal pattern"), || PubSub);
-        Builder { config, router, hook: Hook::default() }
+        Builder { config, router: Router::default(), hook: Hook::default() }
     }
 
     /// The UDP address it serves.
@@ -271,8 +293,12 @@ impl Server {
     pub async fn shut_down(self) {
         self.health.worsen(health::State::Draining);
         self.node.drain.begin(self.drain);
+        let end = Instant::now() + self.drain.max(LAST_WORDS);
         for worker in self.workers {
             worker.stop(self.drain).await;
+        }
+        if let Some(webhooks) = &self.node.webhooks {
+            webhooks.finish(end.saturating_duration_since(Instant::now()).max(LAST_WORDS)).await;
         }
     }
 }
@@ -318,6 +344,7 @@ fn node(config: &Config, router: Router, hook: Hook, gate: Gate) -> Node {
         },
         registry: Registry::new(config.session, tally, rates),
         hook,
+        webhooks: None,
         drain: Drain::new(),
         idle_timeout: config.idle_timeout,
         gate,

@@ -26,6 +26,7 @@ use crate::{
     rates::{Rates, SessionRates},
     tally::Tally,
     testing::Ended,
+    webhook::farewell::Farewell,
 };
 pub(crate) use carrier::{Carrier, Seen};
 use dunlin_hub::{Hub, Origin, Presence};
@@ -39,7 +40,7 @@ pub(crate) use generation::Generation;
 use path::{Change, Path};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Instant,
 };
 use tokio::sync::{
@@ -93,6 +94,8 @@ pub(crate) struct Session {
     /// Whether it was revoked.
     revoked: watch::Sender<bool>,
     rates: Arc<SessionRates>,
+    /// Said when it is over.
+    farewell: OnceLock<Arc<Farewell>>,
     state: Mutex<State>,
 }
 
@@ -171,6 +174,7 @@ impl Session {
             pass: watch::Sender::new(Arc::new(pass)),
             revoked: watch::Sender::new(false),
             rates: Arc::new(rates),
+            farewell: OnceLock::new(),
             state: Mutex::new(state),
         }
     }
@@ -238,6 +242,7 @@ impl Session {
             delivery,
             namespace: namespace.clone(),
             bounds: shared.channels,
+            farewell: self.farewell.get().cloned(),
             witness: shared.witness.clone(),
         };
         let allowance = Allowance::new(

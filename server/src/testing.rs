@@ -107,7 +107,7 @@ impl World {
     #[must_use]
     pub fn start(builder: Builder) -> Self {
         let (witness, ends) = mpsc::channel(MOST_ENDS);
-        let (config, mut node) = builder.node(None);
+        let (config, mut node) = builder.node(None, None);
         node.shared.witness = Some(witness);
         let inner = Inner {
             node: Arc::new(node),

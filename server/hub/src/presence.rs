@@ -28,7 +28,7 @@ use std::{
     collections::HashMap,
     fmt, mem,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -105,6 +105,9 @@ pub enum TrackError {
     Full,
 }
 
+/// Is shown each diff when it is told.
+type Observer = Box<dyn Fn(&Topic, &Diff) + Send + Sync>;
+
 /// The presence of all topics of this node.
 pub struct Presence {
     config: Config,
@@ -113,6 +116,7 @@ pub struct Presence {
     /// Topics that have something to tell.
     queue: Mutex<Vec<Arc<Shared>>>,
     changed: Notify,
+    observer: OnceLock<Observer>,
     fanout: Fanout,
     total: AtomicUsize,
     ids: AtomicU64,
@@ -162,6 +166,7 @@ impl Presence {
             rooms: Mutex::default(),
             queue: Mutex::default(),
             changed: Notify::new(),
+            observer: OnceLock::new(),
             fanout: Fanout::default(),
             total: AtomicUsize::new(0),
             ids: AtomicU64::new(0),
@@ -214,6 +219,12 @@ impl Presence {
         Watcher { presence: self.clone(), shared, wish, told: Told::Nothing }
     }
 
+    /// Has this shown each diff of every topic from now on, also of those that tell the counts alone. Only the first observer
+    /// counts. It must be quick, and must not ask for presence: the topic is locked meanwhile.
+    pub fn observe(&self, observer: impl Fn(&Topic, &Diff) + Send + Sync + 'static) {
+        let _ = self.observer.set(Box::new(observer));
+    }
+
     /// Who is in the topic, as was last told.
     #[must_use]
     pub fn list(&self, topic: &Topic) -> Vec<Entry> {
@@ -258,7 +269,11 @@ impl Presence {
             }
             room.is_queued = false;
             room.told_at = Some(now);
-            let has_told = room.tell(&self.config, &self.encode);
+            let has_told = room.tell(&self.config, &self.encode, |diff| {
+                if let Some(observer) = self.observer.get() {
+                    observer(&shared.topic, diff);
+                }
+            });
             drop(room);
             if has_told {
                 self.fanout.ring(&shared.bell);

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     auth::{Gate, Revoke},
     config::Scope,
+    webhook::Who,
 };
 use axum::{
     extract::{Path, State},
@@ -94,8 +95,7 @@ pub(super) async fn refresh(
     // That the token is no good is the request's fault, and not that of the caller's key.
     let pass = api
         .node
-        .gate
-        .admit(Some(&token), false)
+        .admit(Some(&token), |pass| Who::refreshing(&session, pass))
         .await
         .map_err(|refusal| Problem::illegal(&refusal.message))?;
     if pass.user() != session.user() {

@@ -5,7 +5,7 @@ use super::{
     keyring::Keyring,
     revocations::{Full, Revocations, Revoke},
 };
-use crate::{clock, config::Auth};
+use crate::{clock, config::Auth, webhook::Allowed};
 use dunlin_auth::{Rejected, fingerprint, verify};
 use dunlin_proto::{Code, frame::Refusal};
 use metrics::{counter, gauge};
@@ -69,6 +69,16 @@ impl Gate {
         }
     }
 
+    /// Takes a pass for one with what a backend has granted. Where a token names a user, that stands.
+    pub(crate) fn grant(&self, pass: Pass, allowed: Allowed) -> Result<Pass, Refusal> {
+        if let (Some(user), Some(granted)) = (pass.user(), &allowed.user)
+            && *user != **granted
+        {
+            return Err(Refusal::because(Code::FORBIDDEN, "the token is another user's"));
+        }
+        Ok(pass.grant_more(allowed, clock::now_ms() / 1000))
+    }
+
     /// Whether the token of a pass was revoked.
     pub(crate) fn has_revoked(&self, pass: &Pass) -> bool {
         self.keyring.is_some() && self.revocations.lock().expect(UNPOISONED).cover(pass)
@@ -117,8 +127,8 @@ impl Gate {
 
     /// When a session with this pass ends: somewhat after its token has expired.
     pub(crate) fn ends_in(&self, pass: &Pass) -> Option<Duration> {
-        let leeway = self.keyring.as_ref()?.trust().policy.leeway;
-        let end = Duration::from_secs(pass.expires()?) + leeway;
+        let leeway = self.keyring.as_ref().map_or(Duration::ZERO, |keyring| keyring.trust().policy.leeway);
+        let end = Duration::from_secs(pass.expires()?).saturating_add(leeway);
         Some(end.saturating_sub(Duration::from_millis(clock::now_ms())))
     }
 }

@@ -1,5 +1,6 @@
 //! What one session may do.
 
+use crate::webhook::Allowed;
 use dunlin_auth::{Capabilities, Claims, Grant, Right, Seconds};
 use dunlin_proto::{
     Code, Position, Topic,
@@ -10,7 +11,7 @@ use dunlin_proto::{
     },
 };
 use serde_json::{Map, Value};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// What a session may do, by the token that it has presented last. Never holds the token itself.
 #[derive(Clone)]
@@ -19,29 +20,60 @@ pub struct Pass {
     capabilities: Capabilities,
     /// SHA-256 of the token.
     pub(super) token: Option<[u8; 32]>,
+    /// What a backend has granted beside the token, or without one.
+    granted: Granted,
+}
+
+/// What a backend grants.
+#[derive(Clone, Default)]
+struct Granted {
+    user: Option<Box<str>>,
+    expires: Option<Seconds>,
+    /// What the backend is told with each request of the session.
+    state: Option<Arc<Value>>,
 }
 
 impl Pass {
     /// Of everybody, where no token is asked for.
     pub(crate) fn everybody() -> Self {
-        Self { claims: None, capabilities: Capabilities::everything(), token: None }
+        Self {
+            claims: None,
+            capabilities: Capabilities::everything(),
+            token: None,
+            granted: Granted::default(),
+        }
     }
 
     /// Of who may see the server's own topics and nothing else.
     pub(crate) fn observer() -> Self {
-        Self { claims: None, capabilities: Capabilities::default(), token: None }
+        Self { claims: None, capabilities: Capabilities::default(), token: None, granted: Granted::default() }
     }
 
     /// Of who has presented this token.
     pub(super) fn of(mut claims: Claims, token: [u8; 32]) -> Self {
         let capabilities = std::mem::take(&mut claims.capabilities);
-        Self { claims: Some(claims), capabilities, token: Some(token) }
+        Self { claims: Some(claims), capabilities, token: Some(token), granted: Granted::default() }
     }
 
-    /// The user (`sub`), if the token names one.
+    /// This pass with what a backend grants in place of what the token allows.
+    pub(super) fn grant_more(mut self, allowed: Allowed, now: Seconds) -> Self {
+        let Allowed { user, capabilities, expires_in, data, .. } = allowed;
+        self.capabilities = capabilities.unwrap_or(self.capabilities);
+        let expires = expires_in.map(|time| now.saturating_add(time.as_secs()));
+        self.granted = Granted { user, expires, state: data.map(Arc::new) };
+        self
+    }
+
+    /// What the backend wants to be told with each request of the session.
+    pub(crate) fn state(&self) -> Option<&Value> {
+        self.granted.state.as_deref()
+    }
+
+    /// The user, if the token (`sub`) or a backend names one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.claims.as_ref()?.user.as_deref()
+        let token = self.claims.as_ref().and_then(|claims| claims.user.as_deref());
+        token.or(self.granted.user.as_deref())
     }
 
     /// The token's own name (`jti`), if it has one.
@@ -60,10 +92,11 @@ impl Pass {
         self.token
     }
 
-    /// When the token expires, in seconds since the Unix epoch; `None` where none is needed.
+    /// When the token expires, or what a backend has granted, in seconds since the Unix epoch; `None` for never.
     #[must_use]
     pub fn expires(&self) -> Option<u64> {
-        self.claims.as_ref().map(|claims| claims.expires)
+        let token = self.claims.as_ref().map(|claims| claims.expires);
+        token.into_iter().chain(self.granted.expires).min()
     }
 
     /// A claim of the token that means nothing to the server: for the application.

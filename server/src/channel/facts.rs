@@ -8,6 +8,7 @@ use crate::{
     session::Session,
     tally::Tally,
     testing::Ended,
+    webhook::farewell::Farewell,
 };
 use dunlin_hub::{Hub, Origin, Presence};
 use dunlin_proto::{
@@ -48,6 +49,9 @@ pub(crate) struct Facts {
     /// Which events it asked for then.
     pub(crate) delivery: Delivery,
     pub(crate) bounds: config::Channels,
+    /// Said when the session and its memberships are over.
+    #[expect(dead_code, reason = "held, and said when the last holder lets go of it")]
+    pub(crate) farewell: Option<Arc<Farewell>>,
     /// Who wants to know how it ends.
     pub(crate) witness: Option<mpsc::Sender<Ended>>,
 }

@@ -27,6 +27,12 @@ pub(crate) struct Opening {
 }
 
 impl Router {
+    /// Serves what no other pattern matches.
+    pub(crate) fn fall_back<C: Channel>(&mut self, new: impl Fn() -> C + Send + Sync + 'static) {
+        self.add("*".parse().expect("a legal pattern"), new);
+        self.0.rotate_right(1);
+    }
+
     /// Serves the topics of a pattern with channels that `new` makes, one for each membership.
     pub(crate) fn add<C: Channel>(&mut self, pattern: Pattern, new: impl Fn() -> C + Send + Sync + 'static) {
         let new = Arc::new(new);

@@ -106,14 +106,19 @@ fn key_set(place: &str) -> Option<KeySet> {
     if !place.contains("://") {
         return Some(KeySet::File(place.into()));
     }
+    Some(KeySet::Url(web(place)?))
+}
+
+/// A URL of `https`, or of `http` on this machine, without a password.
+pub(super) fn web(place: &str) -> Option<Uri> {
     let uri: Uri = place.parse().ok()?;
     let host = uri.host()?.trim_matches(['[', ']']);
     let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let has_password = uri.authority()?.as_str().contains('@');
     match uri.scheme_str()? {
         _ if has_password => None,
-        "https" => Some(KeySet::Url(uri)),
-        "http" if is_here => Some(KeySet::Url(uri)),
+        "https" => Some(uri),
+        "http" if is_here => Some(uri),
         _ => None,
     }
 }

@@ -410,6 +410,80 @@ pub const KEYS: &[Key] = &[
         "a whole number from 1 to 100000000",
         "Most topics at once."
     ),
+    text(
+        "webhook.url",
+        "",
+        "a URL of https, or of http on this machine, without a password",
+        "The backend that decides about connects, joins and pushes, and is told of the rest; docs/webhooks.md. Off if not set.",
+    ),
+    Key {
+        secret: true,
+        ..text(
+            "webhook.secret",
+            "",
+            "one secret, or two with a comma: base64 of 24 to 64 bytes, with whsec_ before it or without",
+            "Signs what the backend is sent (Standard Webhooks). With two, both sign: so the secret is changed.",
+        )
+    },
+    text(
+        "webhook.events",
+        "connect,join,push,leave,end,presence",
+        "a list of connect, join, push, leave, end and presence",
+        "Which the backend decides (connect, join, push), and which it is told (leave, end, presence).",
+    ),
+    text(
+        "webhook.topics",
+        "*",
+        "a list of topic patterns such as room:*",
+        "The topics of which it decides about joins and pushes, and is told who leaves and who is there.",
+    ),
+    ranged!(
+        "webhook.timeout",
+        "3s",
+        10..=60 * SECOND,
+        "a time from 10ms to 1m",
+        "How long a decision may take, repeated requests included; less than channels.timeout and limits.deadline."
+    ),
+    ranged!(
+        "webhook.retries",
+        "2",
+        0..=10,
+        "a whole number from 0 to 10",
+        "How often a request that failed is repeated, if there is time."
+    ),
+    ranged!(
+        "webhook.concurrency",
+        "64",
+        1..=10_000,
+        "a whole number from 1 to 10000",
+        "Most decisions that are asked for at once."
+    ),
+    ranged!(
+        "webhook.queue",
+        "1000",
+        0..=1_000_000,
+        "a whole number from 0 to 1000000",
+        "Most decisions that wait for their turn; for those beyond the backend is down."
+    ),
+    ranged!(
+        "webhook.notices",
+        "10000",
+        1..=1_000_000,
+        "a whole number from 1 to 1000000",
+        "Most notices that wait, 16 MiB at most; newer ones are dropped."
+    ),
+    text(
+        "webhook.down",
+        "deny",
+        "deny, allow or token",
+        "What is decided while the backend does not answer: nothing is allowed, everything, or what the client's token allows.",
+    ),
+    text(
+        "webhook.ca",
+        "",
+        "a path",
+        "PEM file with the authorities that vouch for the backend, in place of the system's.",
+    ),
     ranged!(
         "transport.idle_timeout",
         "1m",

@@ -9,12 +9,13 @@ use super::{
 use crate::{
     AGENT,
     admission::Permit,
-    auth::{Full, Gate, Revoke},
+    auth::{Full, Gate, Pass, Revoke},
     channel::membership::{self, Attach},
     config::Console,
     drain::Drain,
     frames::{Frames, Room},
     guard::{Access, Place},
+    webhook::{Webhooks, Who},
 };
 use dunlin_proto::{
     Code,
@@ -48,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) registry: Registry,
     /// The application's word about who may connect.
     pub(crate) hook: Hook,
+    /// The backend that decides and is told.
+    pub(crate) webhooks: Option<Arc<Webhooks>>,
     pub(crate) drain: Drain,
     pub(crate) idle_timeout: std::time::Duration,
     /// Who may connect.
@@ -73,6 +76,22 @@ impl Node {
         tracing::info!(ended, "revoked");
         remembered.map(|()| ended)
     }
+
+    /// What a client may do, by its token and by the backend's word. The backend is not asked about who only looks at the
+    /// server's own figures.
+    pub(crate) async fn admit(
+        &self,
+        token: Option<&str>,
+        who: impl Fn(&Pass) -> Who,
+    ) -> Result<Pass, Refusal> {
+        let is_observer = self.console.knows(token);
+        let pass = self.gate.admit(token, is_observer).await?;
+        let Some(webhooks) = self.webhooks.as_ref().filter(|_| !is_observer) else { return Ok(pass) };
+        match webhooks.connect(&who(&pass), &pass, token).await? {
+            Some(allowed) => self.gate.grant(pass, allowed),
+            None => Ok(pass),
+        }
+    }
 }
 
 /// How a connection ended.
@@ -90,7 +109,8 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
     let place = Place::from(&connection);
     // Not kept: what it allows is.
     let token = greeted.hello.token.take();
-    let pass = match node.gate.admit(token.as_deref(), node.console.knows(token.as_deref())).await {
+    let who = |pass: &Pass| Who::greeting(&greeted.hello, &connection, pass);
+    let pass = match node.admit(token.as_deref(), who).await {
         Ok(pass) => pass,
         Err(refusal) => {
             return handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
@@ -107,6 +127,11 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
     let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access, pass);
     let Opened { session, generation, resumed } = &opened;
     session.assign(generation, assigns);
+    if let Some(farewell) =
+        node.webhooks.as_ref().filter(|_| !resumed).and_then(|hooks| hooks.farewell(session))
+    {
+        let _ = session.farewell.set(farewell);
+    }
     tracing::debug!(
         session = &*session.name, peer = %connection.remote_address(), transport = %connection.kind(),
         agent = greeted.hello.agent, resumed, user = session.user(), "session opened"
@@ -269,7 +294,7 @@ impl Served<'_> {
     async fn refresh(&self, token: &str) -> Result<FromServer, Refusal> {
         let Opened { session, generation, .. } = self.opened;
         session.rates.join()?;
-        let pass = self.node.gate.admit(Some(token), self.node.console.knows(Some(token))).await?;
+        let pass = self.node.admit(Some(token), |pass| Who::refreshing(session, pass)).await?;
         if pass.user() != session.user() {
             return Err(Refusal::because(Code::FORBIDDEN, "the token is another user's"));
         }

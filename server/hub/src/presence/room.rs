@@ -59,12 +59,13 @@ impl Room {
         }
     }
 
-    /// Tells what has changed. False if nothing has.
-    pub(super) fn tell(&mut self, config: &Config, encode: &Encode) -> bool {
+    /// Tells what has changed, and shows it to somebody else. False if nothing has.
+    pub(super) fn tell(&mut self, config: &Config, encode: &Encode, show: impl Fn(&Diff)) -> bool {
         let diffs = self.roster.tell(FRAME);
         if diffs.is_empty() {
             return false;
         }
+        diffs.iter().for_each(show);
         self.counts = None;
         let entries = self.roster.occupancy().entries;
         // Between the two bounds it stays what it was, or one member more or less would have everybody get the list anew.
