@@ -89,15 +89,16 @@ async fn after_a_storm_everybody_is_back_with_what_was_missed() {
 #[tokio::test]
 async fn an_interrupted_benchmark_tells_what_it_has() {
     let home = Home::default();
-    let server = home.serve(&[]).await;
-    let mut bench = home.client(&["bench", "connections", "--count", "5", "--hold", "10m", "--json"]);
-    // It holds them when the server has seen them all come; until then it would stop earlier, and say so all the same.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let _server = home.serve(&[]).await;
+    let mut watcher = home.client(&["sub", "room:1", "--json"]);
+    watcher.object("joined").await;
+    let load = ["bench", "latency", "--topic", "room:1", "--warmup", "0.01", "--duration", "10m", "--json"];
+    let mut bench = home.client(&load);
+    watcher.object("event").await;
     bench.signal("INT").await;
     let found: Value = serde_json::from_str(&bench.line().await.unwrap()).unwrap();
     assert_eq!((&found["interrupted"], &found["lost"]), (&true.into(), &0.into()));
     assert_eq!(bench.ended().await.code(), Some(0));
-    drop(server);
 }
 
 #[tokio::test]
