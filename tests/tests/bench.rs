@@ -82,7 +82,7 @@ async fn after_a_storm_everybody_is_back_with_what_was_missed() {
     let home = Home::default();
     let server = home.serve(&[]).await;
     let found = bench(&home, &server, &["storm", "--count", "20", "--missed", "7"]).await;
-    assert_eq!((&found["returned"], &found["resumed"]), (&20.into(), &20.into()), "{found:#}");
+    assert_eq!((&found["connections"], &found["returned"]), (&20.into(), &20.into()), "{found:#}");
     assert_in_order(&found);
 }
 

@@ -29,6 +29,9 @@ pub(super) enum PeerError {
     /// The server said no.
     #[error("refused: {0}")]
     Refused(Code),
+    /// The server has begun another session than the one that was to be resumed.
+    #[error("the session was not resumed")]
+    NotResumed,
     /// No answer in time.
     #[error("no answer in time")]
     Silent,
@@ -84,6 +87,7 @@ impl Peer {
                 Some(Ticket { resume, client }) => (Some(resume), client),
                 None => (None, rand::random()),
             };
+            let resumes = resume.is_some();
             let connection = dialer.dial(address, host).await?;
             let mut control = Stream::open(&connection, MAX_CONTROL_FRAME).await?;
             let hello = Hello {
@@ -95,6 +99,9 @@ impl Peer {
             };
             control.send.write(control::FromClient::Hello(hello).encode()).await?;
             match control::FromServer::decode(&control.recv.frame().await?)? {
+                control::FromServer::Welcome(welcome) if resumes && !welcome.resumed => {
+                    Err(PeerError::NotResumed)
+                }
                 control::FromServer::Welcome(welcome) => Ok(Self { connection, control, welcome, client }),
                 control::FromServer::Refused(refusal) => Err(refusal.into()),
                 other => Err(PeerError::Broken(format!("{other:?} instead of a welcome"))),
@@ -129,9 +136,9 @@ impl Peer {
         let _ = timeout(Duration::from_secs(1), self.connection.closed()).await;
     }
 
-    /// Is gone without a word: the server keeps the session.
+    /// Is gone without a goodbye, which only the code `OK` would be: the server keeps the session.
     pub(super) fn vanish(self) {
-        self.connection.close(Code::OK.0, "");
+        self.connection.close(Code::GOING_AWAY.0, "");
     }
 }
 

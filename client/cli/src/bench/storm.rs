@@ -81,7 +81,7 @@ pub(super) async fn run(
     .await;
     let used = meter.read();
 
-    let (resumed, lost) = (back.peers.iter().filter(|back| back.resumed).count(), traffic.missing());
+    let lost = traffic.missing();
     let mut times = super::times::Times::default();
     back.peers.iter().for_each(|back| times.add(back.after));
     let returned = back.peers.len();
@@ -93,7 +93,7 @@ pub(super) async fn run(
     let tally = traffic.tallied();
     let mut report = Report::new("storm", target, &failures, lost);
     report.add("duplicates", tally.duplicates).add("out_of_order", tally.out_of_order);
-    report.add("connections", count).add("returned", returned).add("resumed", resumed);
+    report.add("connections", count).add("returned", returned);
     let per_second = returned as f64 / back.took.as_secs_f64();
     report.add("per_second", per_second).add("handshakes_per_second", per_second).times(&times);
     report.add("server_cpu_us_per_return", used.server_cpu_us_per(returned as u64));
@@ -112,7 +112,6 @@ fn cut(peer: Peer, subscription: Subscription) -> Away {
 /// One that is back.
 struct Back {
     peer: Peer,
-    resumed: bool,
     /// Since everybody began.
     after: Duration,
     _subscription: Subscription,
@@ -141,7 +140,7 @@ async fn come_back(
         Ok::<_, PeerError>(())
     };
     timeout(target.timeout(), catch_up).await.unwrap_or(Err(PeerError::Silent))?;
-    Ok(Back { resumed: peer.welcome.resumed, peer, after: began.elapsed(), _subscription: subscription })
+    Ok(Back { peer, after: began.elapsed(), _subscription: subscription })
 }
 
 async fn leave(peers: impl Iterator<Item = Peer>) {
