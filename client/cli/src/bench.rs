@@ -21,6 +21,7 @@ mod subscription;
 mod target;
 mod times;
 mod traffic;
+mod window;
 
 use std::time::Duration;
 

@@ -25,8 +25,7 @@ pub(crate) struct Args {
     /// How many read the messages
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     subscribers: u32,
-    /// How many messages may be on their way: the next one is published when what is missing is less than so many for each
-    /// subscriber
+    /// How many messages may be on their way: the next one is published when all subscribers have the one so many before it
     #[arg(long, value_name = "W", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     window: u32,
     /// Bytes in a message, 16 at least

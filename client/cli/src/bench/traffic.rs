@@ -22,6 +22,7 @@ use super::{
     ramp::{self, Failures},
     sequence::Verdict,
     times::Times,
+    window::Window,
 };
 
 /// What all ends of the traffic share.
@@ -32,7 +33,8 @@ pub(super) struct Traffic {
     published: AtomicU64,
     /// Of the whole run, each message once for each reader.
     arrived: AtomicU64,
-    /// Rings when something has arrived that a publisher may wait for.
+    window: Mutex<Window>,
+    /// Rings when the window has moved.
     progress: Notify,
     tally: Mutex<Tally>,
 }
@@ -54,6 +56,7 @@ impl Traffic {
             readers: readers as u64,
             published: AtomicU64::new(0),
             arrived: AtomicU64::new(0),
+            window: Mutex::default(),
             progress: Notify::new(),
             tally: Mutex::default(),
         })
@@ -79,8 +82,8 @@ impl Traffic {
         tally.delivered += 1;
         tally.times.add_nanos(took);
         drop(tally);
-        let arrived = self.arrived.fetch_add(1, Relaxed) + 1;
-        if arrived.is_multiple_of(self.readers) {
+        self.arrived.fetch_add(1, Relaxed);
+        if self.window().arrive(stamp.number, self.readers) {
             self.progress.notify_one();
         }
     }
@@ -106,14 +109,10 @@ impl Traffic {
         (self.published.load(Relaxed) * self.readers).saturating_sub(self.arrived.load(Relaxed))
     }
 
-    /// Waits until fewer messages than the window are on their way to anybody, counted by what all readers have read
-    /// together; false if nothing arrives any more.
-    ///
-    /// The sum is exact when a reader cannot be ahead of the newest message: with `window` messages out and every one of
-    /// them at every reader, the sum is `window` times the readers.
+    /// Waits until all readers have read all but the newest `window` - 1 messages; false if nothing arrives any more.
     pub(super) async fn room(&self, window: u64, patience: Duration) -> bool {
         let mut seen = self.arrived.load(Relaxed);
-        while self.missing() > (window - 1) * self.readers {
+        while self.window().len() >= window {
             if tokio::time::timeout(patience, self.progress.notified()).await.is_err() {
                 let now = self.arrived.load(Relaxed);
                 if now == seen {
@@ -135,6 +134,10 @@ impl Traffic {
                 seen = (arrived, Instant::now());
             }
         }
+    }
+
+    fn window(&self) -> std::sync::MutexGuard<'_, Window> {
+        self.window.lock().expect("counting does not panic")
     }
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
@@ -180,6 +183,7 @@ impl Publisher {
         let payload = stamp.encode(self.size);
         let push = Push { reference: self.next, event: "bench".into(), payload, key: None };
         self.traffic.published.fetch_add(1, Relaxed);
+        self.traffic.window().publish();
         Ok(self.send.write(FromClient::Push(push).encode()).await?)
     }
 
