@@ -1,18 +1,19 @@
 //! Setting up a client.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use dunlin_transport::{Congestion, Dialer, Kind as Transport};
+use dunlin_transport::{ClientConfig, Congestion, Dialer, Kind as Transport};
 
 use crate::{
     Backoff, Client, Closed, Code, Trust,
     address::{Address, UrlError},
     client,
     credential::Tokens,
-    dial::Dialers,
+    dial::{self, Dialers},
     networks::{HEAD_START, Networks},
     route::Route,
 };
@@ -234,6 +235,21 @@ impl Builder {
     pub fn shared(mut self) -> Result<Self, ConnectError> {
         self.dialers = Some(Arc::new(Dialers::open(&self).map_err(|ending| ending.closed())?));
         Ok(self)
+    }
+
+    /// Opens `n` sockets by which peers that speak raw frames can reach this server, and finds its addresses: for load
+    /// generators, whose many connections share few sockets. It is the first way that a client would try, with the same
+    /// trust; `change` has the last word on the configuration. Must be called in the tokio runtime that will drive the
+    /// connections.
+    ///
+    /// # Errors
+    /// What is to be trusted cannot be read, the server's name has no address, or the system gives no socket.
+    pub async fn dialers(
+        &self,
+        n: usize,
+        change: impl FnOnce(&mut ClientConfig),
+    ) -> Result<(Vec<Dialer>, Vec<SocketAddr>), ConnectError> {
+        Ok(dial::open_many(self, n, change).await.map_err(|ending| ending.closed())?)
     }
 
     /// Starts the client without waiting for a connection. Must be called in a tokio runtime.

@@ -173,6 +173,22 @@ impl Dialers {
     }
 }
 
+/// So many dialers for the first way to a server, each with a socket of its own, and the server's addresses.
+pub(crate) async fn open_many(
+    settings: &Builder,
+    n: usize,
+    change: impl FnOnce(&mut ClientConfig),
+) -> Result<(Vec<Dialer>, Vec<SocketAddr>), Ending> {
+    let dial = Dial::new(settings.clone());
+    let to = &settings.address;
+    let addresses = dial.resolve(to, false).await?;
+    let route = dial.route(to).map_err(|error| Ending::Lost(error.to_string()))?;
+    let mut config = dial.dialers.config(settings, to)?;
+    change(&mut config);
+    let dialers = (0..n).map(|_| open(route.first, config.clone())).collect::<Result<_, _>>()?;
+    Ok((dialers, addresses))
+}
+
 impl Ready {
     fn new(settings: &Builder, local: Option<Fingerprint>) -> Result<Self, Ending> {
         let verifier =

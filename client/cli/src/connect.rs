@@ -1,6 +1,10 @@
 //! Which server to talk to, how to get there, and how failures on the way are told.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use dunlin_client::{
     Backoff, Builder, Channel, Client, Closed, Code, ConnectError, Fingerprint, JoinError, JoinOptions,
@@ -16,6 +20,9 @@ use crate::{
 
 /// Longest pause between two attempts: somebody may be watching, and there is no battery to spare.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// A person watches and wants to know soon that the server is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// The options about the server, which every command takes.
 #[derive(Debug, clap::Args)]
@@ -46,9 +53,9 @@ pub(crate) struct Server {
     /// Try this machine's other networks too when nothing comes by the one that the system prefers; that passes a VPN by
     #[arg(long, global = true)]
     any_network: bool,
-    /// How often a quiet connection is checked for life
-    #[arg(long, global = true, value_name = "TIME", default_value = "1s", value_parser = parse_span)]
-    keep_alive: Duration,
+    /// How often a quiet connection is checked for life; 1s unless set, and 25s for `bench`, as in clients of the library
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_span)]
+    pub(crate) keep_alive: Option<Duration>,
     /// How long to wait for the server to answer
     #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_span)]
     pub(crate) timeout: Duration,
@@ -108,19 +115,29 @@ impl Server {
             builder = builder.only(only).map_err(|error| wrong(error).hint("see --transport and --url"))?;
         }
         if let Some(file) = self.token_file.clone() {
-            let read = move || std::fs::read_to_string(&file).map(|token| token.trim().to_owned());
-            read().map_err(|error| Failure::new(Exit::Usage, format!("--token-file: {error}")))?;
+            let read = move || read_token(&file);
+            self.token()?;
             builder = builder.token_callback(move || std::future::ready(read()));
-        } else if let Ok(token) = std::env::var("DUNLIN_TOKEN") {
+        } else if let Some(token) = self.token()? {
             builder = builder.token(token);
         }
         Ok(builder
             .trust(trust)
-            .keep_alive(self.keep_alive)
+            .keep_alive(self.keep_alive.unwrap_or(KEEP_ALIVE))
             .any_network(self.any_network)
             .connect_timeout(self.timeout)
             .backoff(Backoff { cap: MAX_PAUSE, ..Backoff::default() })
             .agent(concat!("dunlin-cli/", env!("CARGO_PKG_VERSION"))))
+    }
+
+    /// The token to present, as it is now.
+    pub(crate) fn token(&self) -> Result<Option<String>, Failure> {
+        match &self.token_file {
+            Some(file) => read_token(file)
+                .map(Some)
+                .map_err(|error| Failure::new(Exit::Usage, format!("--token-file: {error}"))),
+            None => Ok(std::env::var("DUNLIN_TOKEN").ok()),
+        }
     }
 
     /// Why there is no connection, with what to do about it.
@@ -199,6 +216,10 @@ pub(crate) fn refused(what: &str, code: Code, message: &str) -> Failure {
         }
         _ => failure,
     }
+}
+
+fn read_token(file: &Path) -> io::Result<String> {
+    std::fs::read_to_string(file).map(|token| token.trim().to_owned())
 }
 
 /// Says goodbye to the server; a second Ctrl-C ends that as well.

@@ -1,5 +1,6 @@
-//! `dunlin`, the command line of Dunlin: subscribe, publish, ping, chat, and look after certificates and tokens.
+//! `dunlin`, the command line of Dunlin: subscribe, publish, ping, chat, benchmark, and look after certificates and tokens.
 
+mod bench;
 mod certs;
 mod chat;
 mod connect;
@@ -53,6 +54,7 @@ enum Command {
     Ping(ping::Args),
     Chat(chat::Args),
     Presence(presence::Args),
+    Bench(bench::Args),
     Certs(certs::Args),
     Token(token::Args),
     /// Prints a completion script for a shell
@@ -84,6 +86,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Ping(args) => ping::run(&cli.server, &args).await,
         Command::Chat(args) => chat::run(&cli.server, args).await,
         Command::Presence(args) => presence::run(&cli.server, &args).await,
+        Command::Bench(args) => bench::run(&cli.server, args).await,
         Command::Certs(args) => certs::run(args),
         Command::Token(args) => token::run(args),
         Command::Completions { shell } => {

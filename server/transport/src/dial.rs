@@ -12,7 +12,7 @@ use rustls::client::danger::ServerCertVerifier;
 use tokio::time::timeout;
 
 use crate::{
-    Congestion, Connection, ConnectionError, Interface, MemoryDialer,
+    Buffers, Congestion, Connection, ConnectionError, Interface, MemoryDialer, Tickets,
     congestion::INITIAL_WINDOW,
     connection::Inner,
     endpoint::idle,
@@ -52,6 +52,8 @@ pub struct ClientConfig {
     pub interface: Option<Interface>,
     /// Asked of the kernel for each direction of the socket. Default 1 MiB; less is taken without complaint.
     pub socket_buffer: usize,
+    /// What is done with servers' tickets. Default kept.
+    pub tickets: Tickets,
 }
 
 impl ClientConfig {
@@ -71,16 +73,17 @@ impl ClientConfig {
             datagram_buffer: 256 * 1024,
             interface: None,
             socket_buffer: 1024 * 1024,
+            tickets: Tickets::default(),
         }
     }
 
     fn native(self) -> quinn::ClientConfig {
-        let tls = tls::client(self.verifier.clone());
+        let tls = tls::client(self.verifier.clone(), self.tickets);
         self.quinn(tls, 0)
     }
 
     fn http3(self) -> quinn::ClientConfig {
-        let tls = tls::http3_client(self.verifier.clone());
+        let tls = tls::http3_client(self.verifier.clone(), self.tickets);
         self.quinn(tls, http3::UNIDIRECTIONAL)
     }
 
@@ -131,6 +134,8 @@ struct Quic {
     handshake_timeout: Duration,
     interface: Option<Interface>,
     socket_buffer: usize,
+    /// Of the first socket.
+    buffers: Buffers,
 }
 
 impl Dialer {
@@ -187,6 +192,15 @@ impl Dialer {
         }
     }
 
+    /// What the kernel gave the UDP socket that was opened first; `None` where there is no such socket.
+    #[must_use]
+    pub fn buffers(&self) -> Option<Buffers> {
+        match &self.0 {
+            Way::Quic(quic) | Way::WebTransport(quic) => Some(quic.buffers),
+            Way::Memory(_) | Way::WebSocket(_) => None,
+        }
+    }
+
     /// Moves all connections to a new socket, from which they probe at once, and returns its address; the way to
     /// follow a change of networks. On error the old socket stays, and trying again later is fine. In memory and over
     /// WebSocket there is nothing to move: TCP connections end with their network. Must be called in a tokio runtime.
@@ -220,12 +234,12 @@ impl Quic {
     fn new(config: ClientConfig, quinn: fn(ClientConfig) -> quinn::ClientConfig) -> Result<Self, DialError> {
         let (handshake_timeout, socket_buffer) = (config.handshake_timeout, config.socket_buffer);
         let interface = config.interface.clone();
-        let socket = socket::bind_any(socket_buffer, interface.as_ref())?;
+        let (socket, buffers) = socket::bind_any(socket_buffer, interface.as_ref())?;
         let local = Local::new(socket.local_addr()?);
         let runtime = Arc::new(TokioRuntime);
         let mut endpoint = quinn::Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
         endpoint.set_default_client_config(quinn(config));
-        Ok(Self { endpoint, local, handshake_timeout, interface, socket_buffer })
+        Ok(Self { endpoint, local, handshake_timeout, interface, socket_buffer, buffers })
     }
 
     fn connect(&self, address: SocketAddr, server_name: &str) -> Result<quinn::Connecting, ConnectionError> {
@@ -268,7 +282,8 @@ impl Quic {
     fn rebind(&self, interface: Option<&Interface>) -> io::Result<SocketAddr> {
         // A socket of the other family could not reach the servers, whose addresses are written for this one.
         let family = self.local.get().ip();
-        let socket = socket::bind_like(family, self.socket_buffer, interface.or(self.interface.as_ref()))?;
+        let through = interface.or(self.interface.as_ref());
+        let (socket, _) = socket::bind_like(family, self.socket_buffer, through)?;
         let address = socket.local_addr()?;
         self.endpoint.rebind(socket)?;
         self.local.set(address);

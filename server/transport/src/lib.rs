@@ -47,7 +47,7 @@ pub use origins::{IllegalOrigin, Origins, is_local_page};
 pub use socket::Buffers;
 pub use stream::{RecvStream, SendStream};
 pub use tcp::HttpConfig;
-pub use tls::{ALPN, SharedTicketStore, provider};
+pub use tls::{ALPN, SharedTicketStore, Tickets, provider};
 
 /// The path of WebTransport sessions and WebSockets: `https://HOST:PORT/dunlin`, `wss://HOST:PORT/dunlin`.
 pub const PATH: &str = "/dunlin";

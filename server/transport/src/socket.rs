@@ -43,15 +43,19 @@ pub(crate) fn bind(
 }
 
 /// Binds any port on all addresses: of both families, or of IPv4 where there is no IPv6.
-pub(crate) fn bind_any(buffer: usize, through: Option<&Interface>) -> io::Result<UdpSocket> {
+pub(crate) fn bind_any(buffer: usize, through: Option<&Interface>) -> io::Result<(UdpSocket, Buffers)> {
     bind_like(Ipv6Addr::UNSPECIFIED.into(), buffer, through)
         .or_else(|_| bind_like(Ipv4Addr::UNSPECIFIED.into(), buffer, through))
 }
 
 /// Binds any port on all addresses that a socket of this address's family can have.
-pub(crate) fn bind_like(like: IpAddr, buffer: usize, through: Option<&Interface>) -> io::Result<UdpSocket> {
+pub(crate) fn bind_like(
+    like: IpAddr,
+    buffer: usize,
+    through: Option<&Interface>,
+) -> io::Result<(UdpSocket, Buffers)> {
     let any = if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    bind(SocketAddr::new(any, 0), buffer, through).map(|(socket, _)| socket)
+    bind(SocketAddr::new(any, 0), buffer, through)
 }
 
 /// Connects over TCP, to hold little back.
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn a_socket_is_confined_to_an_interface_that_is_there() {
         let loopback = Interface::new("lo", 1).unwrap();
-        let socket = bind_any(64 * 1024, Some(&loopback)).unwrap();
+        let (socket, _) = bind_any(64 * 1024, Some(&loopback)).unwrap();
         assert_eq!(SockRef::from(&socket).device().unwrap().as_deref(), Some(&b"lo"[..]));
         let gone = Interface::new("gone0", 4711).unwrap();
         assert!(bind_any(64 * 1024, Some(&gone)).is_err());

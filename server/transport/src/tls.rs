@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::{
-    client::danger::ServerCertVerifier,
+    client::{Resumption, danger::ServerCertVerifier},
     crypto::CryptoProvider,
     server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions},
 };
@@ -18,6 +18,25 @@ pub const ALPN: &[u8] = b"dunlin/1";
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// What a client does with the tickets that servers give it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tickets {
+    /// They are kept: a later connection resumes the TLS session, and over QUIC can send early data.
+    #[default]
+    Kept,
+    /// They are dropped: each handshake is a full one, as of a client that was never here before.
+    Dropped,
+}
+
+impl Tickets {
+    fn resumption(self) -> Resumption {
+        match self {
+            Self::Kept => Resumption::default(),
+            Self::Dropped => Resumption::disabled(),
+        }
+    }
 }
 
 /// The session tickets that a server remembers, shared by all of its workers.
@@ -74,19 +93,23 @@ pub(crate) fn http_server(certificate: Arc<dyn ResolvesServerCert>) -> rustls::S
 }
 
 /// The client's side of native QUIC; it keeps tickets of the last 256 server names in memory.
-pub(crate) fn client(verifier: Arc<dyn ServerCertVerifier>) -> QuicClientConfig {
-    let mut tls = quic_client(verifier, ALPN);
+pub(crate) fn client(verifier: Arc<dyn ServerCertVerifier>, tickets: Tickets) -> QuicClientConfig {
+    let mut tls = quic_client(verifier, ALPN, tickets);
     tls.enable_early_data = true;
     QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
 }
 
 /// The client's side of HTTP/3, without early data: a session is opened once the server is known to be there.
-pub(crate) fn http3_client(verifier: Arc<dyn ServerCertVerifier>) -> QuicClientConfig {
-    let tls = quic_client(verifier, http3::ALPN);
+pub(crate) fn http3_client(verifier: Arc<dyn ServerCertVerifier>, tickets: Tickets) -> QuicClientConfig {
+    let tls = quic_client(verifier, http3::ALPN, tickets);
     QuicClientConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
 }
 
-fn quic_client(verifier: Arc<dyn ServerCertVerifier>, protocol: &[u8]) -> rustls::ClientConfig {
+fn quic_client(
+    verifier: Arc<dyn ServerCertVerifier>,
+    protocol: &[u8],
+    tickets: Tickets,
+) -> rustls::ClientConfig {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has TLS 1.3 cipher suites")
@@ -94,11 +117,12 @@ fn quic_client(verifier: Arc<dyn ServerCertVerifier>, protocol: &[u8]) -> rustls
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     tls.alpn_protocols = vec![protocol.to_vec()];
+    tls.resumption = tickets.resumption();
     tls
 }
 
 /// The client's side of a WebSocket, version 1.2 or 1.3.
-pub(crate) fn http_client(verifier: Arc<dyn ServerCertVerifier>) -> rustls::ClientConfig {
+pub(crate) fn http_client(verifier: Arc<dyn ServerCertVerifier>, tickets: Tickets) -> rustls::ClientConfig {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("ring has cipher suites for both versions")
@@ -106,5 +130,6 @@ pub(crate) fn http_client(verifier: Arc<dyn ServerCertVerifier>) -> rustls::Clie
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.resumption = tickets.resumption();
     tls
 }

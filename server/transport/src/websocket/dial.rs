@@ -48,7 +48,7 @@ impl Dialer {
     pub(crate) fn new(config: ClientConfig, scheme: Scheme) -> Self {
         Self {
             tls: match scheme {
-                Scheme::Wss => Some(Arc::new(tls::http_client(config.verifier))),
+                Scheme::Wss => Some(Arc::new(tls::http_client(config.verifier, config.tickets))),
                 Scheme::Ws => None,
             },
             handshake_timeout: config.handshake_timeout,

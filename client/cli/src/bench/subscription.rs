@@ -1,0 +1,105 @@
+//! One reader of a topic, who checks what comes and knows where to go on.
+
+use std::{sync::Arc, time::Duration};
+
+use dunlin_client::{Position, Start};
+use dunlin_proto::frame::channel::{FromServer, Join};
+
+use super::{
+    payload::Stamp,
+    peer::{Peer, PeerError, Stream, topic},
+    sequence::{Sequence, Verdict},
+    traffic::Traffic,
+};
+
+/// A membership that is read.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    name: String,
+    stream: Stream,
+    position: Position,
+    sequence: Sequence,
+}
+
+impl Subscription {
+    pub(super) async fn join(peer: &Peer, name: &str, patience: Duration) -> Result<Self, PeerError> {
+        let (stream, joined) = peer.join(Join::new(topic(name)), patience).await?;
+        Ok(Self { name: name.into(), stream, position: joined.position, sequence: Sequence::default() })
+    }
+
+    /// Joins again from where it is, on this connection or another one, and says whether history reached back so far.
+    pub(super) async fn join_again(&mut self, peer: &Peer, patience: Duration) -> Result<Start, PeerError> {
+        let join = Join { since: Some(self.position), ..Join::new(topic(&self.name)) };
+        let (stream, joined) = peer.join(join, patience).await?;
+        self.stream = stream;
+        self.position = joined.position;
+        Ok(joined.start)
+    }
+
+    /// The next message. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Result<(Stamp, Verdict), PeerError> {
+        loop {
+            let frame = self.stream.recv.frame().await?;
+            match FromServer::decode(&frame)? {
+                FromServer::Event(event) => {
+                    self.position.offset = event.offset;
+                    // Whatever else is published in this topic is none of ours.
+                    if let Some(stamp) = Stamp::decode(&event.payload) {
+                        return Ok((stamp, self.sequence.take(stamp.number)));
+                    }
+                }
+                FromServer::Restarted(position) => self.position = position,
+                FromServer::Closed(refusal) => return Err(refusal.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads until it is dropped or the stream ends, which is a failure.
+    pub(super) async fn read_on(&mut self, traffic: &Traffic) -> PeerError {
+        loop {
+            match self.next().await {
+                Ok((stamp, verdict)) => traffic.arrive(stamp, verdict),
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Leaves the topic, and waits until the server has finished its side.
+    pub(super) async fn leave(&mut self, traffic: &Traffic, patience: Duration) {
+        self.stream.send.finish();
+        // What was on its way counts.
+        let _ = tokio::time::timeout(patience, self.read_on(traffic)).await;
+    }
+}
+
+/// Readers that run until they are dropped.
+#[derive(Debug)]
+pub(super) struct Readers {
+    tasks: tokio::task::JoinSet<()>,
+    gone: tokio::sync::watch::Sender<bool>,
+}
+
+impl Readers {
+    pub(super) fn start(pairs: Vec<(Peer, Subscription)>, traffic: &Arc<Traffic>) -> Self {
+        let (gone, _) = tokio::sync::watch::channel(false);
+        let mut tasks = tokio::task::JoinSet::new();
+        for (peer, mut subscription) in pairs {
+            let (traffic, mut gone) = (traffic.clone(), gone.subscribe());
+            tasks.spawn(async move {
+                let is_over = async move { drop(gone.wait_for(|gone| *gone).await) };
+                tokio::select! {
+                    error = subscription.read_on(&traffic) => traffic.fail(&error),
+                    () = is_over => peer.leave().await,
+                }
+            });
+        }
+        Self { tasks, gone }
+    }
+
+    pub(super) async fn leave(mut self) {
+        self.gone.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(10), all).await;
+    }
+}
