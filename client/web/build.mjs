@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 /** The most bytes that the client may weigh, minified and compressed: alone, and with the codec that it depends on. */
-const MOST = { alone: 15_000, whole: 20_500 };
+const MOST = { alone: 15_000, whole: 21_000 };
 
 const [what = "package"] = process.argv.slice(2);
 

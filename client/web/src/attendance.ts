@@ -1,11 +1,13 @@
 import { FrameTooLarge } from "./codec.ts";
 import { PushError } from "./errors.ts";
-import { type ChannelFrame, decodeChannel, FrameError, join, push, type Refusal } from "./frames.ts";
+import { adjust, type ChannelFrame, decodeChannel, FrameError, join, push, type Refusal } from "./frames.ts";
 import type { Live } from "./live.ts";
 import type { Member } from "./member.ts";
-import { DirectMessage, Reply } from "./message.ts";
+import { DirectMessage, type Message, Reply } from "./message.ts";
+import { within } from "./patience.ts";
 import { OutOfOrder } from "./progress.ts";
 import { StreamFrames } from "./streamframes.ts";
+import { messageOf } from "./text.ts";
 import { ConnectionLost, type Stream, StreamEnded } from "./transport.ts";
 import { Code, Kind } from "./wire.ts";
 
@@ -14,6 +16,15 @@ const MAX_FRAME = 16 * 1024 * 1024;
 
 /** How long the server may take to say why it does not read a stream any more, in milliseconds. */
 const LAST_WORDS = 1_000;
+
+/** What becomes of a push. */
+type ReplyFrame = Extract<ChannelFrame, { readonly kind: Kind.REPLY }>;
+
+/** What is for the application. */
+type MessageFrame = Extract<
+  ChannelFrame,
+  { readonly kind: Kind.EVENT | Kind.GAP | Kind.RESTARTED | Kind.DIRECT }
+>;
 
 /** Why a stream is of no use any more. */
 export type Loss =
@@ -28,24 +39,26 @@ export type Loss =
 
 /** One stream of one membership, from its `Join` to its end. */
 export class Attendance {
-  readonly #member: Member;
-  readonly #live: Live;
-  #over = false;
-  #joined = false;
+  readonly member: Member;
+  readonly live: Live;
+  /** Nothing of it is handed out any more. */
+  isOver = false;
+  /** The server has let the member in, on this stream. */
+  isJoined = false;
 
   constructor(member: Member, live: Live) {
-    this.#member = member;
-    this.#live = live;
+    this.member = member;
+    this.live = live;
   }
 
   /** Joins and attends until the stream is lost, or the member leaves for good. */
   async run(): Promise<Loss> {
-    const superseded = this.#member.bell
-      .until(() => this.#over || this.#member.link !== this.#live)
+    const superseded = this.member.bell
+      .until(() => this.isOver || this.member.link !== this.live)
       .then((): Loss => ({ type: "link" }));
     const loss = await Promise.race([this.#attend(), superseded]);
-    this.#over = true;
-    this.#member.bell.ring();
+    this.isOver = true;
+    this.member.bell.ring();
     return loss;
   }
 
@@ -66,26 +79,24 @@ export class Attendance {
 
   /** Servers grant a number of streams: a member may have to wait until another one leaves, and may leave itself. */
   async #open(): Promise<Stream | undefined> {
-    const opening = this.#live.connection.openStream();
-    const leaving = this.#member.bell.until(() => this.#over || this.#member.mayLeave).then(() => undefined);
+    const opening = this.live.connection.openStream();
+    const leaving = this.member.bell.until(() => this.isOver || this.member.mayLeave).then(() => undefined);
     const stream = await Promise.race([opening, leaving]);
     if (stream === undefined) opening.then((late) => late.abandon(Code.OK)).catch(() => {});
     return stream;
   }
 
   async #read(stream: Stream): Promise<Loss> {
-    const { bell, inbox, presence } = this.#member;
+    const member = this.member;
     const frames = new StreamFrames(stream, MAX_FRAME);
     try {
       for (;;) {
-        if (!inbox.hasRoom(this.#member.awaitsReplies)) {
-          await bell.until(() => this.#over || inbox.hasRoom(this.#member.awaitsReplies));
-        }
+        if (!member.hasRoom) await member.bell.until(() => this.isOver || member.hasRoom);
         const frame = await frames.next();
-        if (this.#over) return { type: "link" };
-        this.#live.received();
+        if (this.isOver) return { type: "link" };
+        this.live.received();
         if (frame === undefined) return { type: "broken", problem: "the server ended the stream" };
-        if (presence?.take(frame)) continue;
+        if (member.membership.presence?.take(frame)) continue;
         const loss = this.#take(decodeChannel(frame));
         if (loss) return loss;
       }
@@ -95,79 +106,86 @@ export class Attendance {
   }
 
   async #write(stream: Stream, reading: Promise<Loss>): Promise<Loss> {
-    const member = this.#member;
+    const member = this.member;
     try {
-      await stream.write(join(member, member.progress.position));
+      let { wishes } = member;
+      const adjusts = () => this.isJoined && wishes !== member.wishes;
+      const flow = member.datagrams?.open(this);
+      await stream.write(join(member.membership, wishes, member.progress.since, flow));
       for (;;) {
-        await member.bell.until(() => this.#over || member.mayLeave || this.#mayPush);
-        if (this.#over) return { type: "link" };
+        await member.bell.until(() => this.isOver || member.mayLeave || this.#mayPush || adjusts());
+        if (this.isOver) return { type: "link" };
         if (member.mayLeave) return { type: "left" };
+        if (adjusts()) {
+          wishes = member.wishes;
+          await stream.write(adjust(wishes));
+          continue;
+        }
         const next = member.outbox.next();
         if (next === undefined || !this.#isShortEnough(next.reference, next.payload)) continue;
-        this.#live.asked();
+        this.live.asked();
         await stream.write(push(next));
       }
     } catch (error) {
       const loss = lossOf(error);
       if (loss.type === "link") return loss;
       // A server that stops reading says why on the other half, in words.
-      const silence = new Promise<Loss>((resolve) => setTimeout(() => resolve(loss), LAST_WORDS));
-      return Promise.race([reading, silence]);
+      return (await within(LAST_WORDS, reading)) ?? loss;
     }
   }
 
   get #mayPush(): boolean {
-    const { outbox } = this.#member;
-    const window = this.#joined ? (this.#live.welcome?.limits.pushes ?? 0) : 0;
+    const { outbox } = this.member;
+    const window = this.isJoined ? (this.live.welcome?.limits.pushes ?? 0) : 0;
     return outbox.written < Math.min(window, outbox.size);
   }
 
   #isShortEnough(reference: number, { length }: Uint8Array): boolean {
-    const limit = this.#live.welcome?.limits.payload ?? 0;
+    const limit = this.live.welcome?.limits.payload ?? 0;
     if (length <= limit) return true;
     const problem = `a payload of ${length} bytes exceeds the limit of ${limit}`;
-    this.#member.outbox.answered(reference)?.reject(new PushError("tooLarge", problem));
+    this.member.outbox.answered(reference)?.reject(new PushError("tooLarge", problem));
     return false;
   }
 
   #take(frame: ChannelFrame): Loss | undefined {
-    const member = this.#member;
+    const member = this.member;
     if (frame.kind === Kind.REFUSED || frame.kind === Kind.CLOSED) {
       return { type: "refused", refusal: frame };
     }
     if (frame.kind === Kind.JOINED) {
-      if (this.#joined) throw new OutOfOrder("a second answer to one join");
+      if (this.isJoined) throw new OutOfOrder("a second answer to one join");
       member.welcomed(member.progress.joined(frame, member.awayMs));
-      this.#joined = true;
+      this.isJoined = true;
       member.bell.ring();
       return undefined;
     }
-    if (!this.#joined) throw new OutOfOrder(`a frame of kind ${frame.kind} before the join's answer`);
+    if (!this.isJoined) throw new OutOfOrder(`a frame of kind ${frame.kind} before the join's answer`);
+    if (frame.kind === Kind.REPLY) this.#answer(frame);
+    else member.deliver(this.#message(frame));
+    return undefined;
+  }
+
+  #message(frame: MessageFrame): Message | undefined {
+    const { progress } = this.member;
     switch (frame.kind) {
-      case Kind.REPLY:
-        this.#answer(frame.reference, frame.code, frame.payload ?? new Uint8Array());
-        return undefined;
       case Kind.EVENT:
-        member.deliver(member.progress.event(frame));
-        return undefined;
+        return progress.event(frame);
       case Kind.GAP:
-        member.deliver(member.progress.gap(frame.from, frame.to));
-        return undefined;
+        return progress.gap(frame.from, frame.to);
       case Kind.RESTARTED:
-        member.deliver(member.progress.restarted(frame.position));
-        return undefined;
+        return progress.restarted(frame.position);
       case Kind.DIRECT:
-        member.deliver(new DirectMessage(frame.event, frame.payload));
-        return undefined;
+        return new DirectMessage(frame.event, frame.payload);
     }
   }
 
-  #answer(reference: number, code: number, payload: Uint8Array): void {
-    const ticket = this.#member.outbox.answered(reference);
+  #answer({ reference, code, payload = new Uint8Array() }: ReplyFrame): void {
+    const ticket = this.member.outbox.answered(reference);
     if (code === Code.OK) ticket?.resolve(new Reply(payload));
     else if (code === Code.ALREADY_APPLIED) ticket?.resolve(new Reply(new Uint8Array()));
     else ticket?.reject(new PushError("refused", new TextDecoder().decode(payload), code));
-    this.#member.bell.ring();
+    this.member.bell.ring();
   }
 }
 
@@ -186,6 +204,6 @@ function lossOf(error: unknown): Loss {
     return { type: "refused", refusal: { code: error.code, message: "", retryAfterMs: undefined } };
   }
   const broken = error instanceof OutOfOrder || error instanceof FrameError || error instanceof FrameTooLarge;
-  const problem = error instanceof Error ? error.message : String(error);
+  const problem = messageOf(error);
   return { type: "broken", problem: broken ? `the server breaks the protocol: ${problem}` : problem };
 }

@@ -7,7 +7,7 @@ export class Bell {
   }
 
   /** Waits until the condition holds, or for so many milliseconds; tells whether it holds. */
-  async until(condition: () => boolean, timeoutMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+  async until(condition: () => boolean, timeoutMs = Infinity): Promise<boolean> {
     let late = timeoutMs <= 0;
     const timer = Number.isFinite(timeoutMs)
       ? setTimeout(() => {

@@ -12,10 +12,11 @@ import {
   type Reply,
   type RestartedMessage,
 } from "./message.ts";
-import type { PushOptions } from "./options.ts";
+import type { Adjustment, PushOptions } from "./options.ts";
 import type { Position } from "./position.ts";
 import { fits } from "./text.ts";
 import { Limit } from "./wire.ts";
+import { wishProblem } from "./wishes.ts";
 
 /** Pushes without an answer in one channel: whoever has more on their way does not wait for them. */
 const MOST_PUSHES = 1280;
@@ -59,17 +60,21 @@ export class Channel implements AsyncIterable<Message> {
   #position: Position | undefined;
 
   /** @internal Channels come from `Client.join`. */
-  constructor(start: Start) {
-    const { member, run, nextReference } = start;
+  constructor(
+    member: Member,
+    /** Attends until the membership is over. */
+    run: () => Promise<Closed>,
+    nextReference: () => number,
+  ) {
     this.#member = member;
     this.#nextReference = nextReference;
     let refuse: (error: JoinError) => void = () => {};
     this.joined = new Promise((resolve, reject) => {
       refuse = reject;
-      start.onJoined((joined) => {
+      member.onJoined = (joined) => {
         resolve(joined);
         this.#listeners.emit("joined", joined);
-      });
+      };
     });
     this.#over = run().then((closed) => {
       this.#closed = closed;
@@ -83,7 +88,7 @@ export class Channel implements AsyncIterable<Message> {
 
   /** The topic's name. */
   get topic(): string {
-    return this.#member.topic;
+    return this.#member.membership.topic;
   }
 
   /**
@@ -169,6 +174,28 @@ export class Channel implements AsyncIterable<Message> {
     });
   }
 
+  /**
+   * Changes what was asked for in the join, from now on and over reconnects too; what is not given stays as it is. Throws a
+   * `RangeError` for a number that is none of those which {@link Adjustment} allows.
+   *
+   * ```ts
+   * // The application shows the map now.
+   * map.adjust({ priority: 200, interval: 0 });
+   * ```
+   */
+  adjust(changes: Adjustment): void {
+    const problem = wishProblem(changes);
+    if (problem !== undefined) throw new RangeError(problem);
+    const member = this.#member;
+    const { priority, interval, deadline } = member.wishes;
+    member.wishes = {
+      priority: changes.priority ?? priority,
+      interval: changes.interval ?? interval,
+      deadline: changes.deadline ?? deadline,
+    };
+    member.bell.ring();
+  }
+
   /** Leaves the topic, after the pushes on their way are answered or five seconds are over. */
   leave(): Promise<void> {
     this.#member.leave();
@@ -192,15 +219,4 @@ export class Channel implements AsyncIterable<Message> {
   #moveTo(message: Message): void {
     this.#position = positionAfter(message) ?? this.#position;
   }
-}
-
-/** What a client gives to a channel. */
-export interface Start {
-  readonly member: Member;
-  /** Attends until the membership is over. */
-  readonly run: () => Promise<Closed>;
-  /** The next push reference. */
-  readonly nextReference: () => number;
-  /** Says whom to tell of joins. */
-  readonly onJoined: (listener: (joined: JoinedMessage) => void) => void;
 }

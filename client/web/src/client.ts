@@ -7,12 +7,12 @@ import type { ConnectionInfo } from "./info.ts";
 import { watchPage } from "./lifecycle.ts";
 import { infoOf, type Live } from "./live.ts";
 import { Member, type Membership } from "./member.ts";
-import type { JoinedMessage } from "./message.ts";
 import type { ClientOptions, JoinOptions } from "./options.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import type { State } from "./state.ts";
 import { Supervisor } from "./supervisor.ts";
 import { topicProblem } from "./topic.ts";
+import { wishProblem } from "./wishes.ts";
 
 /** What a client tells about itself. */
 export interface ClientEvents {
@@ -37,7 +37,7 @@ export class Client {
   readonly #members = new Set<Member>();
   /** The latest member of each topic, with its end to come. */
   readonly #topics = new Map<string, { readonly member: Member; readonly over: Promise<void> }>();
-  readonly #unwatch: () => void;
+  readonly #unwatch: (() => void) | undefined;
   /** Resolves when the end was told. */
   readonly #ended: Promise<void>;
   #link: Live | undefined;
@@ -66,17 +66,8 @@ export class Client {
     });
     this.#supervisor = supervisor;
     const { page } = environment;
-    const unwatch = page
-      ? watchPage(page, this.#settings.hiddenGrace, {
-          hidden: () => this.#setHidden(true),
-          visible: () => this.#setHidden(false),
-          vanish: () => supervisor.vanish(),
-          suspend: () => supervisor.suspend(),
-          wake: () => supervisor.wake(),
-          networkChanged: () => supervisor.networkChanged(),
-        })
-      : () => {};
-    this.#unwatch = unwatch;
+    const setHidden = (hidden: boolean) => this.#setHidden(hidden);
+    this.#unwatch = page && watchPage(page, this.#settings.hiddenGrace, supervisor, setHidden);
     this.#ended = supervisor.run().then((closed) => this.#end(closed));
   }
 
@@ -109,8 +100,8 @@ export class Client {
   /**
    * Joins a topic. The channel is there at once; {@link Channel.joined} waits for the server.
    *
-   * Throws {@link JoinError} for an illegal name, and for a topic that this client has joined already; one that it is leaving is
-   * joined after that.
+   * Throws {@link JoinError} for an illegal name or number, and for a topic that this client has joined already; one that it is
+   * leaving is joined after that.
    */
   join(topic: string, options: JoinOptions = {}): Channel {
     const membership = membershipOf(topic, options);
@@ -118,9 +109,7 @@ export class Client {
     if (before !== undefined && !before.member.isLeaving) {
       throw new JoinError(`this client has joined ${topic} already`);
     }
-    let onJoined: (joined: JoinedMessage) => void = () => {};
-    const random = () => this.#environment.random();
-    const member = new Member(membership, this.#settings, random, (joined) => onJoined(joined));
+    const member = new Member(membership, this.#settings, this.#environment.random);
     const run = async () => {
       await before?.over;
       member.link = this.#link;
@@ -129,14 +118,7 @@ export class Client {
     };
     this.#members.add(member);
     this.#attend();
-    const channel = new Channel({
-      member,
-      run,
-      nextReference: () => ++this.#reference,
-      onJoined: (listener) => {
-        onJoined = listener;
-      },
-    });
+    const channel = new Channel(member, run, () => ++this.#reference);
     const over = new Promise<void>((resolve) => {
       channel.on("closed", () => {
         this.#members.delete(member);
@@ -213,7 +195,7 @@ export class Client {
   }
 
   #end(closed: Closed): void {
-    this.#unwatch();
+    this.#unwatch?.();
     this.#setState({ type: "closed", closed });
     for (const member of this.#members) member.end(closed);
   }
@@ -228,18 +210,8 @@ function isSame(a: State, b: State): boolean {
 }
 
 function membershipOf(topic: string, options: JoinOptions): Membership {
-  const problem = topicProblem(topic);
+  const problem = topicProblem(topic) ?? wishProblem(options);
   if (problem !== undefined) throw new JoinError(problem);
-  const { since, delivery = "reliable", priority = 128, params, presence, buffer = 256 } = options;
-  if (!Number.isInteger(priority) || priority < 0 || priority > 255)
-    throw new JoinError("a priority is 0 to 255");
-  return {
-    topic,
-    since,
-    delivery,
-    priority,
-    params: params === undefined ? undefined : encodeValue(params),
-    presence,
-    buffer,
-  };
+  const { params } = options;
+  return { ...options, topic, params: params === undefined ? undefined : encodeValue(params) };
 }

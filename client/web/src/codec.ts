@@ -72,11 +72,6 @@ export class Splitter {
     return whole.subarray(PREFIX, PREFIX + length);
   }
 
-  /** Whether the stream may end here. */
-  get isBetweenFrames(): boolean {
-    return this.#held === 0;
-  }
-
   /** Makes the first chunk have so many bytes at least; as many must be held. */
   #join(length: number): Uint8Array {
     let first = this.#chunks[0] ?? new Uint8Array();

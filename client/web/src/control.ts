@@ -1,7 +1,9 @@
 import { FrameTooLarge } from "./codec.ts";
 import { type Ending, endingOf, lost } from "./ending.ts";
 import { type ControlFrame, decodeControl, FrameError, type Welcome } from "./frames.ts";
+import { within } from "./patience.ts";
 import { StreamFrames } from "./streamframes.ts";
+import { messageOf } from "./text.ts";
 import { type Connection, ConnectionLost, type Stream } from "./transport.ts";
 import { Code, Kind, Limit } from "./wire.ts";
 
@@ -83,7 +85,6 @@ async function ended(connection: Connection, error: unknown): Promise<Ended> {
   if (error instanceof FrameError) return unexpected(connection, error.message, error.code);
   if (error instanceof FrameTooLarge) return unexpected(connection, error.message, Code.FRAME_TOO_LARGE);
   // The stream ends with the connection, which knows more.
-  const patience = new Promise<undefined>((resolve) => setTimeout(resolve, LAST_WORDS));
-  const info = await Promise.race([connection.closed, patience]);
-  return new Ended(info ? endingOf(info) : lost(error instanceof Error ? error.message : String(error)));
+  const info = await within(LAST_WORDS, connection.closed);
+  return new Ended(info ? endingOf(info) : lost(messageOf(error)));
 }

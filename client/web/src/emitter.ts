@@ -12,10 +12,6 @@ export class Emitter<Events> {
     return () => listeners.delete(added);
   }
 
-  has(event: keyof Events): boolean {
-    return (this.#listeners.get(event)?.size ?? 0) > 0;
-  }
-
   /** Calls the listeners. What one of them throws is reported as if nobody had called it, and stops no other. */
   emit<K extends keyof Events>(event: K, value: Events[K]): void {
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {

@@ -8,7 +8,7 @@ export interface Environment {
   /** What can be dialled here. */
   readonly dial: { readonly [K in TransportKind]?: Dial };
   /** 0 or more, below 1. */
-  random(): number;
+  readonly random: () => number;
   readonly userAgent: string;
   /** The kind of network, as well as the browser tells it. */
   network(): string;

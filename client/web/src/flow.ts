@@ -9,7 +9,7 @@ const SHORTEST = 300;
 
 /** How regularly something arrives. */
 export class Flow {
-  #lastAt = Number.NEGATIVE_INFINITY;
+  #lastAt = -Infinity;
   #arrivals = 0;
   /** Of the intervals, the latest ones counting most; in milliseconds. */
   #mean = 0;
@@ -32,7 +32,7 @@ export class Flow {
 
   /** When silence begins to be strange; never while nothing arrives regularly. */
   strangeAt(rttMs: number): number {
-    if (this.#arrivals < ENOUGH) return Number.POSITIVE_INFINITY;
+    if (this.#arrivals < ENOUGH) return Infinity;
     return this.#lastAt + Math.max(SHORTEST, 3 * rttMs, 4 * this.#mean);
   }
 }

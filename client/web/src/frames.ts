@@ -1,9 +1,10 @@
 import { decodeBody, encodeFrame } from "./codec.ts";
 import type { Start } from "./message.ts";
-import type { Delivery, PresenceReader } from "./options.ts";
+import type { Adjustment, DatagramReader, Delivery, DeliveryMode, PresenceReader } from "./options.ts";
 import type { Position } from "./position.ts";
 import { fits } from "./text.ts";
 import { Code, Kind, Limit, VERSION } from "./wire.ts";
+import type { Wishes } from "./wishes.ts";
 
 /** What arrived is no legal frame. */
 export class FrameError extends Error {
@@ -46,27 +47,48 @@ export function goodbye(message: string) {
   return encodeFrame([Kind.GOODBYE, Code.OK, message]);
 }
 
-/** What a member asks for. */
-export interface Wishes {
+/** What a member asks for in each join. */
+export interface Asked {
   readonly topic: string;
-  readonly delivery: Delivery;
-  readonly priority: number;
+  readonly delivery?: Delivery | DatagramReader | undefined;
   readonly params: Uint8Array | undefined;
   readonly presence?: PresenceReader | undefined;
+  readonly rewind?: number | undefined;
 }
 
-export function join({ topic, delivery, priority, params, presence }: Wishes, since: Position | undefined) {
-  const position = since && [since.epoch, since.offset];
-  const elements = [Kind.JOIN, topic, position, DELIVERIES.indexOf(delivery), priority, params];
-  if (presence) elements.push(presence.asks);
+export function join(
+  { topic, delivery, params, presence, rewind }: Asked,
+  { priority, interval, deadline }: Wishes,
+  since?: Position,
+  flow?: number,
+) {
+  const elements = [
+    Kind.JOIN,
+    topic,
+    since && [since.epoch, since.offset],
+    delivery && MODES.indexOf(typeof delivery === "string" ? delivery : delivery.mode),
+    priority,
+    params,
+    presence?.asks,
+    interval || undefined,
+    deadline || undefined,
+    rewind || undefined,
+    flow,
+  ];
+  // What older servers do not know is there only if it was asked for.
+  while (elements.length > 6 && elements.at(-1) === undefined) elements.pop();
   return encodeFrame(elements);
+}
+
+export function adjust({ priority, interval, deadline }: Adjustment) {
+  return encodeFrame([Kind.ADJUST, priority, interval, deadline]);
 }
 
 export function push({ reference, event, payload, key }: Push) {
   return encodeFrame([Kind.PUSH, reference, event, payload, key]);
 }
 
-const DELIVERIES: readonly Delivery[] = ["reliable", "latest", "none"];
+const MODES: readonly DeliveryMode[] = ["reliable", "latest", "none", "datagram"];
 const STARTS: readonly Start[] = ["live", "recovered", "lost"];
 
 /** A "no", to `Hello` or to `Join`, or later as the end of a session or a membership. The message is for people. */
@@ -98,7 +120,14 @@ const CONTROL = {
 /** The frames that a server sends on a channel's stream: their fields in order. */
 const CHANNEL = {
   [Kind.REFUSED]: REFUSAL,
-  [Kind.JOINED]: { position, start, applied: uint, reply: optional(binary), head: optional(uint) },
+  [Kind.JOINED]: {
+    position,
+    start: choice(STARTS),
+    applied: uint,
+    reply: optional(binary),
+    head: optional(uint),
+    delivery: optional(choice(MODES)),
+  },
   [Kind.REPLY]: { reference: uint, code: uint32, payload: optional(binary) },
   [Kind.EVENT]: { offset: uint, at: uint, event: name, payload: binary, key: optional(text) },
   [Kind.GAP]: { from: uint, to: uint },
@@ -199,10 +228,13 @@ function position(value: unknown): Position {
   return { epoch, offset } as Position;
 }
 
-function start(value: unknown): Start {
-  const start = STARTS[uint(value)];
-  if (start === undefined) throw illegal("not a start");
-  return start;
+/** One of these, by its number. */
+function choice<T>(names: readonly T[]): (value: unknown) => T {
+  return (value) => {
+    const name = names[uint(value)];
+    if (name === undefined) throw illegal("not a known choice");
+    return name;
+  };
 }
 
 function malformed(problem: string): FrameError {

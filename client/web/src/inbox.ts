@@ -14,7 +14,7 @@ export class Inbox {
   readonly #buffer: number;
   #messages: Message[] = [];
 
-  constructor(buffer: number) {
+  constructor(buffer = 256) {
     this.#buffer = Math.max(buffer, 1);
   }
 

@@ -17,7 +17,17 @@ export {
   type RestartedMessage,
   type Start,
 } from "./message.ts";
-export type { CertificateHash, ClientOptions, Delivery, JoinOptions, PushOptions } from "./options.ts";
+export type {
+  Adjustment,
+  CertificateHash,
+  ClientOptions,
+  DatagramReader,
+  Delivery,
+  DeliveryMode,
+  JoinOptions,
+  PresenceReader,
+  PushOptions,
+} from "./options.ts";
 export { OLDEST, type Position, samePosition, showPosition } from "./position.ts";
 export { OFFLINE_AFTER, type State } from "./state.ts";
 export { topicProblem } from "./topic.ts";

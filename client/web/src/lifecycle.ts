@@ -1,11 +1,7 @@
 import type { Page } from "./environment.ts";
 
-/** What a page's life means for a client. */
+/** What a page's life means for a connection. */
 export interface PageHooks {
-  /** Nobody has looked at the page for the time of grace. */
-  hidden(): void;
-  /** The page is looked at. */
-  visible(): void;
   /** The page goes away for good. */
   vanish(): void;
   /** The page is put aside, to come back perhaps (the back/forward cache). */
@@ -16,17 +12,25 @@ export interface PageHooks {
   networkChanged(): void;
 }
 
-/** Listens to the page until the function that is returned is called. `hiddenGrace` is in milliseconds. */
-export function watchPage(page: Page, hiddenGrace: number, hooks: PageHooks): () => void {
+/**
+ * Listens to the page until the function that is returned is called. `setHidden` is told that nobody has looked at the page for
+ * `hiddenGrace` milliseconds, and that it is looked at.
+ */
+export function watchPage(
+  page: Page,
+  hiddenGrace: number,
+  hooks: PageHooks,
+  setHidden: (hidden: boolean) => void,
+): () => void {
   const { window, document, connection } = page;
   let grace: ReturnType<typeof setTimeout> | undefined;
   const onVisibility = () => {
     clearTimeout(grace);
     if (document.visibilityState === "visible") {
-      hooks.visible();
+      setHidden(false);
       hooks.wake();
     } else if (Number.isFinite(hiddenGrace)) {
-      grace = setTimeout(() => hooks.hidden(), hiddenGrace);
+      grace = setTimeout(() => setHidden(true), hiddenGrace);
     }
   };
   const onPageHide = (event: Event) => {

@@ -7,13 +7,13 @@ import type { Push } from "./frames.ts";
 import { Inbox } from "./inbox.ts";
 import type { Live } from "./live.ts";
 import type { JoinedMessage, Message, Reply } from "./message.ts";
-import type { Delivery, PresenceReader } from "./options.ts";
+import type { JoinOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import type { Position } from "./position.ts";
 import { Progress } from "./progress.ts";
 import type { Settings } from "./settings.ts";
 import { failuresAfter } from "./state.ts";
 import type { Retry } from "./wire.ts";
+import type { Wishes } from "./wishes.ts";
 
 /** How long a channel that is being left waits for the answers to its pushes, in milliseconds. */
 const FLUSH = 5_000;
@@ -24,29 +24,33 @@ export interface Ticket {
   reject(error: PushError): void;
 }
 
-/** What a member asks for in its join, as it goes on the wire. */
-export interface Membership {
+/** What a member asks for, its `params` as they go on the wire. */
+export interface Membership extends JoinOptions {
   readonly topic: string;
-  readonly since: Position | undefined;
-  readonly delivery: Delivery;
-  readonly priority: number;
   readonly params: Uint8Array | undefined;
-  readonly presence: PresenceReader | undefined;
-  readonly buffer: number;
+}
+
+/** What reads the datagrams of one membership. */
+export interface DatagramMember {
+  /** Knows the order of both, datagrams and stream. */
+  readonly progress: Progress;
+  /** Hands out what comes while an attendance lasts: the flow to join with, or undefined where there are no datagrams. */
+  open(attendance: Attendance): number | undefined;
 }
 
 /** One membership: it outlives connections, and joins again after each loss. */
 export class Member {
   /** Rings when anything here has changed. */
   readonly bell = new Bell();
-  readonly topic: string;
-  readonly delivery: Delivery;
-  readonly priority: number;
-  readonly params: Uint8Array | undefined;
-  readonly presence: PresenceReader | undefined;
+  readonly membership: Membership;
+  readonly datagrams: DatagramMember | undefined;
   readonly progress: Progress;
   readonly inbox: Inbox;
   readonly outbox = new Outbox<Ticket>();
+  /** What is wanted of the stream now. */
+  wishes: Wishes;
+  /** Is told of each join, when it is answered. */
+  onJoined: ((joined: JoinedMessage) => void) | undefined;
   /** Takes messages as they come, instead of the inbox. */
   sink: ((message: Message) => void) | undefined;
   /** The connection in use. */
@@ -57,25 +61,18 @@ export class Member {
   #lostAt: number | undefined;
   readonly #settings: Settings;
   readonly #random: () => number;
-  readonly #onJoined: (joined: JoinedMessage) => void;
 
-  constructor(
-    membership: Membership,
-    settings: Settings,
-    random: () => number,
-    onJoined: (joined: JoinedMessage) => void,
-  ) {
-    const { topic, since, delivery, priority, params, presence, buffer } = membership;
-    this.topic = topic;
-    this.delivery = delivery;
-    this.priority = priority;
-    this.params = params;
-    this.presence = presence;
-    this.progress = new Progress(topic, delivery, since);
+  constructor(membership: Membership, settings: Settings, random: () => number) {
+    const { topic, since, delivery, priority = 128, interval = 0, deadline = 0, buffer } = membership;
+    this.membership = membership;
+    this.wishes = { priority, interval, deadline };
+    if (typeof delivery === "object") {
+      this.datagrams = delivery.attach(topic, since);
+      this.progress = this.datagrams.progress;
+    } else this.progress = new Progress(topic, delivery, since);
     this.inbox = new Inbox(buffer);
     this.#settings = settings;
     this.#random = random;
-    this.#onJoined = onJoined;
   }
 
   get link(): Live | undefined {
@@ -96,9 +93,9 @@ export class Member {
     return this.#leaving;
   }
 
-  /** Whether answers to pushes are to come down the stream. */
-  get awaitsReplies(): boolean {
-    return this.#leaving || this.outbox.size > 0;
+  /** Whether another message may be taken in; more of them while answers to pushes are to come down the same stream. */
+  get hasRoom(): boolean {
+    return this.inbox.hasRoom(this.#leaving || this.outbox.size > 0);
   }
 
   /** How long there was no server, in milliseconds. */
@@ -142,11 +139,13 @@ export class Member {
   welcomed(joined: JoinedMessage): void {
     this.#lostAt = undefined;
     this.outbox.rewind();
-    this.#onJoined(joined);
+    this.onJoined?.(joined);
     this.deliver(joined);
   }
 
-  deliver(message: Message): void {
+  /** Hands a message out, if it is one. */
+  deliver(message: Message | undefined): void {
+    if (message === undefined) return;
     if (this.sink) this.sink(message);
     else this.inbox.offer(message);
     this.bell.ring();
@@ -154,7 +153,7 @@ export class Member {
 
   async #stay(): Promise<Closed> {
     let failures = 0;
-    let notBefore = Number.NEGATIVE_INFINITY;
+    let notBefore = -Infinity;
     /** This link is of no use any more. */
     let usedUp: Live | undefined;
     const isUsable = () => this.#link !== undefined && this.#link !== usedUp;

@@ -1,4 +1,5 @@
 import { decodeValue } from "./codec.ts";
+import type { DeliveryMode } from "./options.ts";
 import type { Position } from "./position.ts";
 
 /** The next thing that happened in a channel, in order. */
@@ -13,7 +14,10 @@ export type Start =
   /** History does not reach back so far: fetch the present state by other means. */
   | "lost";
 
-/** One event of the topic. None is handed out twice, and none out of order. */
+/**
+ * One event of the topic. None is handed out twice, and none out of order; only with datagrams, what came in them and what came on
+ * the stream are two orders.
+ */
 export class EventMessage {
   readonly type = "event";
 
@@ -55,6 +59,11 @@ export interface JoinedMessage {
   readonly position: Position;
   /** The position that was asked for: the last one received, or the option `since`. */
   readonly previous: Position | undefined;
+  /**
+   * How events are delivered from now on: not always as asked, for some servers and transports have no datagrams. Undefined if an
+   * older server does not say.
+   */
+  readonly delivery: DeliveryMode | undefined;
   /** How long the channel was without a server, in milliseconds; 0 for the first join. */
   readonly awayMs: number;
   /** The channel's answer to the join, by convention MessagePack; empty from the built-in channel. */

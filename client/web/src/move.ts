@@ -1,4 +1,5 @@
 import type { Online } from "./online.ts";
+import { within } from "./patience.ts";
 
 /** How long one attempt may take, in milliseconds. */
 const PATIENCE = 10_000;
@@ -21,7 +22,7 @@ export class Move {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt: AbortController | undefined;
   #result: Promise<Online | undefined> = Promise.resolve(undefined);
-  #lastAt = Number.NEGATIVE_INFINITY;
+  #lastAt = -Infinity;
   #asked = false;
   #over = false;
   #resolve!: (moved: { readonly online: Online }) => void;
@@ -54,8 +55,7 @@ export class Move {
   /** The new connection, if it comes soon, now that the old one has ended. */
   async rescue(): Promise<Online | undefined> {
     if (this.#attempt === undefined || !this.#asked) return undefined;
-    const silence = new Promise<undefined>((resolve) => setTimeout(resolve, ANSWER));
-    return Promise.race([this.#result, silence]);
+    return within(ANSWER, this.#result);
   }
 
   /** Nobody wants the new connection any more. If it comes nevertheless, somebody has to end it. */

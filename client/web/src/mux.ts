@@ -38,8 +38,8 @@ export class Mux {
   }
 
   /** Opens a stream, when the server grants one more. */
-  open(): Promise<Stream> {
-    if (this.#lost) return Promise.reject(this.#lost);
+  async open(): Promise<Stream> {
+    if (this.#lost) throw this.#lost;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#admit();
@@ -55,23 +55,25 @@ export class Mux {
     const kind = view.getUint8(4);
     const body = message.subarray(HEADER);
     this.#receivedBytes += message.length;
-    const number = () => {
-      if (body.length !== 4) throw new Violation(`${body.length} bytes in a message of kind ${kind}`);
-      return view.getUint32(HEADER);
-    };
+    if (kind > MessageKind.STREAMS) throw new Violation(`a message of unknown kind ${kind}`);
+    const isNumber = kind > MessageKind.FIN;
+    if (isNumber && body.length !== 4)
+      throw new Violation(`${body.length} bytes in a message of kind ${kind}`);
+    const number = isNumber ? view.getUint32(HEADER) : 0;
     if (kind === MessageKind.STREAMS) {
-      const granted = number();
       if (id !== 0) throw new Violation("STREAMS on a channel");
-      this.#granted = Math.max(this.#granted, granted);
+      this.#granted = Math.max(this.#granted, number);
       this.#admit();
       return;
     }
     if (id >= this.#nextId) throw new Violation(`channel ${id} was not opened`);
-    const take = this.#taker(kind, body, number);
     const stream = this.#streams.get(id);
     // What crossed with the end of a stream is late, not wrong.
     if (stream === undefined) return;
-    take(stream);
+    if (kind === MessageKind.RESET) stream.onReset(number);
+    else if (kind === MessageKind.STOP) stream.onStop(number);
+    else if (kind === MessageKind.WINDOW) stream.onWindow(number);
+    else stream.onData(body, kind === MessageKind.FIN);
     if (stream.isOver) this.#streams.delete(id);
   }
 
@@ -97,8 +99,7 @@ export class Mux {
   fail(reason: string): void {
     this.#lost ??= new ConnectionLost(reason);
     for (const { reject } of this.#waiting.splice(0)) reject(this.#lost);
-    for (const stream of this.#streams.values()) stream.fail(this.#lost);
-    for (const stream of this.#ready.splice(0)) stream.fail(this.#lost);
+    for (const stream of [...this.#streams.values(), ...this.#ready.splice(0)]) stream.fail(this.#lost);
   }
 
   #admit(): void {
@@ -118,29 +119,5 @@ export class Mux {
     }
     if (!this.#ready.includes(stream)) this.#ready.push(stream);
     this.#wake();
-  }
-
-  /** What a message does to its stream; its form is checked even if the stream is over. */
-  #taker(kind: number, body: Uint8Array, number: () => number): (stream: MuxStream) => void {
-    switch (kind) {
-      case MessageKind.DATA:
-        return (stream) => stream.onData(body, false);
-      case MessageKind.FIN:
-        return (stream) => stream.onData(body, true);
-      case MessageKind.RESET: {
-        const code = number();
-        return (stream) => stream.onReset(code);
-      }
-      case MessageKind.STOP: {
-        const code = number();
-        return (stream) => stream.onStop(code);
-      }
-      case MessageKind.WINDOW: {
-        const more = number();
-        return (stream) => stream.onWindow(more);
-      }
-      default:
-        throw new Violation(`a message of unknown kind ${kind}`);
-    }
   }
 }

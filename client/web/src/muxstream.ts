@@ -69,10 +69,10 @@ export class MuxStream implements Stream {
     }
   }
 
-  write(bytes: Uint8Array): Promise<void> {
-    if (this.#sendError) return Promise.reject(this.#sendError);
-    if (this.#finishing) return Promise.reject(new Error("the stream was finished"));
-    if (bytes.length === 0) return Promise.resolve();
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#sendError) throw this.#sendError;
+    if (this.#finishing) throw new Error("the stream was finished");
+    if (bytes.length === 0) return;
     return new Promise((sent, failed) => {
       this.#outgoing.push({ bytes, sent, failed });
       this.#work();

@@ -3,6 +3,7 @@ import { type Ending, lost } from "./ending.ts";
 import { goodbye, pause, ping, refresh } from "./frames.ts";
 import type { Live } from "./live.ts";
 import { Liveness } from "./liveness.ts";
+import { within } from "./patience.ts";
 import { Code, Kind } from "./wire.ts";
 
 /** How long the server may take to close after a `Goodbye`, in milliseconds. */
@@ -62,8 +63,8 @@ export class Online {
   }
 
   /** Asks for a sign of life; the round trip in milliseconds, or undefined when the connection was lost instead. */
-  ping(): Promise<number | undefined> {
-    if (this.#over) return Promise.resolve(undefined);
+  async ping(): Promise<number | undefined> {
+    if (this.#over) return undefined;
     return new Promise((pong) => this.#ping(pong));
   }
 
@@ -102,8 +103,7 @@ export class Online {
   /** Ends the session: waits until the server knows, but not for long. */
   async finish(message: string): Promise<void> {
     this.#control.finish(goodbye(message));
-    const patience = new Promise((resolve) => setTimeout(resolve, FAREWELL));
-    await Promise.race([this.ended, patience]);
+    await within(FAREWELL, this.ended);
     this.live.connection.close(Code.OK, message);
     this.#end(lost("the session was closed"));
   }

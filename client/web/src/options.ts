@@ -1,4 +1,5 @@
 import type { Backoff } from "./backoff.ts";
+import type { DatagramMember } from "./member.ts";
 import type { Position } from "./position.ts";
 import type { TransportKind } from "./transport.ts";
 
@@ -40,7 +41,7 @@ export interface ClientOptions {
   readonly rotateAfter?: number;
 }
 
-/** Which events to deliver. */
+/** Which events to deliver. The server may not allow every choice on a topic (`FORBIDDEN`). */
 export type Delivery =
   /** Every event, in order. */
   | "reliable"
@@ -49,14 +50,39 @@ export type Delivery =
   /** None: for members that only push. */
   | "none";
 
+/** How events are delivered: a {@link Delivery}, or in datagrams, where each event comes at once or not at all. */
+export type DeliveryMode = Delivery | DatagramReader["mode"];
+
+/** What a member wants of its stream, and may come to want otherwise ({@link Channel.adjust}). Times are in milliseconds. */
+export interface Adjustment {
+  /** 0 to 255: streams of higher priority are sent first; 128 unless set. */
+  readonly priority?: number | undefined;
+  /**
+   * Least time between two deliveries of `"latest"`, which then bring what has changed; at most an hour; 0, as unless set, for
+   * none.
+   */
+  readonly interval?: number | undefined;
+  /**
+   * An event that could not be delivered so long after it was published is skipped, and named in a {@link GapMessage}; at most an
+   * hour; 0, as unless set, for never. With datagrams nothing is named, and it is a second unless set.
+   */
+  readonly deadline?: number | undefined;
+}
+
 /** What to ask for in a join. */
-export interface JoinOptions {
+export interface JoinOptions extends Adjustment {
   /** Where to go on from; `OLDEST` for all that history holds, undefined for what comes from now on. */
   readonly since?: Position | undefined;
-  /** Which events to deliver; `"reliable"` unless set. */
-  readonly delivery?: Delivery;
-  /** 0 to 255: streams of higher priority are sent first; 128 unless set. */
-  readonly priority?: number;
+  /**
+   * Which events to deliver: a name, or a `Datagrams` of `@dunlin/client/datagrams`. What the topic does by default unless set,
+   * which is `"reliable"` if its server is not configured otherwise; {@link JoinedMessage.delivery} tells what holds.
+   */
+  readonly delivery?: Delivery | DatagramReader | undefined;
+  /**
+   * Begin with the last so many events there are, at most 100,000, unless this goes on from a position; none unless set. A topic
+   * that retains its newest event begins with that in any case.
+   */
+  readonly rewind?: number | undefined;
   /** For the channel's code on the server: a value that is sent as MessagePack. */
   readonly params?: unknown;
   /** Who is in the topic: a `Presence` of `@dunlin/client/presence`, to be kept up to date. */
@@ -74,6 +100,13 @@ export interface PresenceReader {
   readonly asks: number;
   /** @internal Takes the body of a frame, if it is one of presence. */
   take(body: Uint8Array): boolean;
+}
+
+/** What brings events in datagrams: a `Datagrams` of `@dunlin/client/datagrams`, which applications import apart. */
+export interface DatagramReader {
+  readonly mode: "datagram";
+  /** @internal What it is for one membership. */
+  attach(topic: string, since: Position | undefined): DatagramMember;
 }
 
 /** Options of a push. */

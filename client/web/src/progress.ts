@@ -1,6 +1,6 @@
 import type { EventFrame, JoinedFrame } from "./frames.ts";
 import { EventMessage, type GapMessage, type JoinedMessage, type RestartedMessage } from "./message.ts";
-import type { Delivery } from "./options.ts";
+import type { DeliveryMode } from "./options.ts";
 import { OLDEST, type Position, samePosition, showPosition } from "./position.ts";
 
 const EMPTY = new Uint8Array();
@@ -15,60 +15,68 @@ export class OutOfOrder extends Error {
  * order, whatever a server sends.
  */
 export class Progress {
+  /** What was asked for, and from the join on what is in force. */
+  protected delivery: DeliveryMode | undefined;
+  protected position: Position | undefined;
   readonly #topic: string;
-  readonly #delivery: Delivery;
-  #position: Position | undefined;
   #joins = 0;
 
-  constructor(topic: string, delivery: Delivery, since: Position | undefined) {
+  constructor(topic: string, delivery: DeliveryMode | undefined, since: Position | undefined) {
     this.#topic = topic;
-    this.#delivery = delivery;
-    this.#position = since;
+    this.delivery = delivery;
+    this.position = since;
   }
 
   /** What the next join asks to go on from. */
-  get position(): Position | undefined {
-    return this.#position;
+  get since(): Position | undefined {
+    return this.position;
   }
 
-  joined({ position, start, reply = EMPTY }: JoinedFrame, awayMs: number): JoinedMessage {
-    const previous = this.#position;
+  joined({ position, start, reply = EMPTY, delivery }: JoinedFrame, awayMs: number): JoinedMessage {
+    const previous = this.since;
     // From the oldest position a server recovers to wherever its history begins.
     const exact =
       previous === undefined || samePosition(previous, OLDEST) || samePosition(previous, position);
     if (start === "recovered" && !exact) {
       throw new OutOfOrder(`recovered from ${showPosition(position)}, not what was asked for`);
     }
-    this.#position = position;
+    this.position = position;
+    this.delivery = delivery ?? this.delivery;
     this.#joins += 1;
-    return { type: "joined", again: this.#joins > 1, start, position, previous, awayMs, reply };
+    return { type: "joined", again: this.#joins > 1, start, position, previous, delivery, awayMs, reply };
   }
 
-  event({ offset, at, event, payload, key }: EventFrame): EventMessage {
-    const { epoch } = this.#follow("event", offset);
-    const position = { epoch, offset };
-    this.#position = position;
-    return new EventMessage(this.#topic, position, at, event, payload, key);
+  /** An event on the stream; undefined if the application has it already. */
+  event(frame: EventFrame): EventMessage | undefined {
+    const { epoch } = this.follow("event", frame.offset);
+    return this.message(epoch, frame);
   }
 
   gap(from: number, to: number): GapMessage {
-    const { epoch } = this.#follow("a gap from event", from);
+    const { epoch } = this.follow("a gap from event", from);
     if (to < from) throw new OutOfOrder(`a gap from ${from} to ${to}`);
-    this.#position = { epoch, offset: to };
-    return { type: "gap", from: { epoch, offset: from }, to: this.#position };
+    this.position = { epoch, offset: to };
+    return { type: "gap", from: { epoch, offset: from }, to: this.position };
   }
 
   restarted(position: Position): RestartedMessage {
-    this.#position = position;
+    this.position = position;
     return { type: "restarted", position };
   }
 
-  /** The last position, if `offset` may come next. Offsets may have holes: what is missing is named in a gap. */
-  #follow(what: string, offset: number): Position {
-    const last = this.#position;
-    if (last === undefined || this.#delivery === "none" || offset <= last.offset) {
-      const after = last === undefined ? "nothing" : showPosition(last);
-      throw new OutOfOrder(`${what} ${offset} cannot follow ${after}`);
+  protected message(epoch: number, { offset, at, event, payload, key }: EventFrame): EventMessage {
+    this.position = { epoch, offset };
+    return new EventMessage(this.#topic, this.position, at, event, payload, key);
+  }
+
+  /**
+   * The last position, if `offset` may come next on the stream: after that position, or after the offset given. Offsets may have
+   * holes: what is missing is named in a gap.
+   */
+  protected follow(what: string, offset: number, after?: number): Position {
+    const last = this.position;
+    if (last === undefined || this.delivery === "none" || offset <= (after ?? last.offset)) {
+      throw new OutOfOrder(`${what} ${offset} cannot follow ${last && showPosition(last)}`);
     }
     return last;
   }

@@ -41,7 +41,7 @@ export function settingsOf(url: string | URL, options: ClientOptions, { userAgen
     backoff: options.backoff ?? BACKOFF,
     keepAlive: options.keepAlive ?? 2_000,
     hiddenGrace: options.hiddenGrace ?? 5_000,
-    rotateAfter: options.rotateAfter ?? (webkit ? WEBKIT_ROTATE_AFTER : Number.POSITIVE_INFINITY),
+    rotateAfter: options.rotateAfter ?? (webkit ? WEBKIT_ROTATE_AFTER : Infinity),
   };
 }
 

@@ -11,6 +11,7 @@ import { Move } from "./move.ts";
 import { Online } from "./online.ts";
 import { endpointOf, type Settings } from "./settings.ts";
 import { failuresAfter, type Outage, outageState, type State } from "./state.ts";
+import { messageOf } from "./text.ts";
 import type { Connection } from "./transport.ts";
 import { Code, VERSION } from "./wire.ts";
 
@@ -52,7 +53,7 @@ export class Supervisor {
   /** Where the server sent this client: tried once, before the usual address. */
   #elsewhere: string | undefined;
   /** When the last attempt was given up that had asked for the session. */
-  #strayAt = Number.NEGATIVE_INFINITY;
+  #strayAt = -Infinity;
   #closing = false;
   /** The page is frozen or about to be: nothing is dialled. */
   #suspended = false;
@@ -248,7 +249,7 @@ export class Supervisor {
   /** A move to a better connection, when there is one to hope for: to QUIC, or to one that has its bytes before it. */
   #plan(live: Live): Move {
     const toQuic = live.connection.kind === "websocket" && this.#dialer.hasQuic;
-    const due = () => (toQuic ? this.#dialer.way.retryAt : Number.POSITIVE_INFINITY);
+    const due = () => (toQuic ? this.#dialer.way.retryAt : Infinity);
     return new Move(due, async (signal, asking) => {
       try {
         return await this.#greet(
@@ -275,7 +276,7 @@ export class Supervisor {
       this.#token = await unless(signal, this.#settings.token());
       connection = await dial(signal);
     } catch (error) {
-      throw new Ended(lost(error instanceof Error ? error.message : String(error)));
+      throw new Ended(lost(messageOf(error)));
     }
     const abort = () => connection.close(this.#closing ? Code.OK : Code.GOING_AWAY, "no answer in time");
     signal.addEventListener("abort", abort);
@@ -297,13 +298,7 @@ export class Supervisor {
       live.welcome = welcome;
       live.handshakeMs = performance.now() - start;
       this.#ticket = welcome.resume;
-      return new Online(
-        live,
-        control,
-        this.#interval,
-        () => this.#environment.random(),
-        this.#settings.token,
-      );
+      return new Online(live, control, this.#interval, this.#environment.random, this.#settings.token);
     } catch (error) {
       connection.close(Code.GOING_AWAY, "going on with another connection");
       if (error instanceof Ended && error.ending.type === "lost") this.#strayAt = Date.now();
@@ -335,7 +330,7 @@ export class Supervisor {
       ]);
       if (token !== this.#token) advice = "now";
     }
-    return retryDelay(this.#settings.backoff, failures, advice, () => this.#environment.random());
+    return retryDelay(this.#settings.backoff, failures, advice, this.#environment.random);
   }
 }
 

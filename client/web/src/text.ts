@@ -1,5 +1,10 @@
 const utf8 = new TextEncoder();
 
+/** What an error says, or whatever was thrown instead of one. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Whether a text has at most so many bytes as UTF-8. */
 export function fits(text: string, bytes: number): boolean {
   // A unit of UTF-16 becomes one to three bytes.

@@ -12,12 +12,20 @@ export interface Connection {
   readonly kind: TransportKind;
   /** Resolves at the end of the connection, whoever ended it; never rejects. */
   readonly closed: Promise<CloseInfo>;
+  /** Events that came without a stream, where the transport has datagrams. */
+  readonly datagrams?: DatagramSource | undefined;
   /** Opens a stream, when the server grants one more. Rejects with {@link ConnectionLost}. */
   openStream(): Promise<Stream>;
   /** Ends the connection. Code 0 ends the session with it. */
   close(code: number, reason: string): void;
   stats(): Stats;
 }
+
+/** Where the datagrams of a connection come in. */
+export type DatagramSource = Pick<
+  WebTransportDatagramDuplexStream,
+  "readable" | "incomingHighWaterMark" | "incomingMaxAge"
+>;
 
 /** Bytes on streams so far. */
 export interface Stats {

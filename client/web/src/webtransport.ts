@@ -1,7 +1,9 @@
+import { within } from "./patience.ts";
 import {
   type CloseInfo,
   type Connection,
   ConnectionLost,
+  type DatagramSource,
   type Stats,
   type Stream,
   StreamEnded,
@@ -47,7 +49,7 @@ function reachable(url: string): string {
 }
 
 /** What a connection needs of a WebTransport session. */
-type Session = Pick<WebTransport, "closed" | "close" | "createBidirectionalStream">;
+type Session = Pick<WebTransport, "closed" | "close" | "createBidirectionalStream" | "datagrams">;
 
 /** Streams of a WebTransport session. */
 export class WebTransportConnection implements Connection {
@@ -68,6 +70,10 @@ export class WebTransportConnection implements Connection {
     });
   }
 
+  get datagrams(): DatagramSource {
+    return this.#session.datagrams;
+  }
+
   async openStream(): Promise<Stream> {
     // Without credit of the server's, browsers reject instead of waiting, and do not say that this is why.
     for (let pause = CREDIT_PAUSE.first; ; pause = Math.min(2 * pause, CREDIT_PAUSE.last)) {
@@ -75,7 +81,7 @@ export class WebTransportConnection implements Connection {
       try {
         return new WebTransportStream(await this.#session.createBidirectionalStream(), this.#stats);
       } catch {
-        await Promise.race([new Promise((retry) => setTimeout(retry, pause)), this.closed]);
+        await within(pause, this.closed);
       }
     }
   }

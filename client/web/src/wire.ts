@@ -48,6 +48,12 @@ export enum Limit {
   TOKEN = 8192,
   /** The greatest integer; not bytes. */
   INTEGER = 9007199254740991,
+  /** The longest interval between deliveries, in milliseconds. */
+  INTERVAL = 3600000,
+  /** The longest deadline of an event, in milliseconds. */
+  DEADLINE = 3600000,
+  /** The most events before its join that a member may begin with. */
+  REWIND = 100000,
 }
 
 /** Why something was refused, answered, reset or closed; the same everywhere. */

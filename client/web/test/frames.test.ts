@@ -3,7 +3,9 @@ import { test } from "node:test";
 import golden from "../../../proto/golden/frames.json";
 import { encodeFrame, PREFIX, Splitter } from "../src/codec.ts";
 import { codeName, codeRetry } from "../src/codes.ts";
+import { Datagrams } from "../src/datagrams.ts";
 import {
+  adjust,
   decodeChannel,
   decodeControl,
   goodbye,
@@ -14,7 +16,6 @@ import {
   push,
   refresh,
 } from "../src/frames.ts";
-import type { Delivery } from "../src/options.ts";
 import { Code, Kind, Limit } from "../src/wire.ts";
 import { hex } from "./server.ts";
 
@@ -44,6 +45,8 @@ function position(field: unknown) {
   return { epoch, offset };
 }
 
+const NAMES = ["reliable", "latest", "none"] as const;
+
 /** How this client writes each frame that clients send. */
 const WRITERS: Record<number, (fields: Fields) => Uint8Array> = {
   [Kind.HELLO]: (f) =>
@@ -57,12 +60,24 @@ const WRITERS: Record<number, (fields: Fields) => Uint8Array> = {
     join(
       {
         topic: f.topic as string,
-        delivery: (["reliable", "latest", "none"] as Delivery[])[f.delivery as number] ?? "reliable",
-        priority: f.priority as number,
+        delivery: ([...NAMES, new Datagrams()] as const)[f.delivery as number],
         params: optional(f.params, bytes),
+        rewind: optional(f.rewind, Number),
+      },
+      {
+        priority: f.priority as number,
+        interval: optional(f.interval_ms, Number) ?? 0,
+        deadline: optional(f.deadline_ms, Number) ?? 0,
       },
       optional(f.since, position),
+      optional(f.flow, Number),
     ),
+  [Kind.ADJUST]: (f) =>
+    adjust({
+      priority: optional(f.priority, Number),
+      interval: optional(f.interval_ms, Number),
+      deadline: optional(f.deadline_ms, Number),
+    }),
   [Kind.PUSH]: (f) =>
     push({
       reference: f.reference as number,
@@ -75,7 +90,7 @@ const WRITERS: Record<number, (fields: Fields) => Uint8Array> = {
 test("every golden frame of a client is written byte for byte", () => {
   // Presence has tests of its own.
   const ours = all.filter(({ from, name }) => from === "client" && name !== "join-presence");
-  assert.ok(ours.length >= 11);
+  assert.ok(ours.length >= 14);
   for (const { name, kind, fields, hex: expected } of ours) {
     assert.equal(hex(WRITERS[kind]?.(fields) ?? new Uint8Array()), expected, name);
   }
@@ -91,6 +106,7 @@ function inGoldenWords(frame: object): Fields {
     if (value instanceof Uint8Array) words[name] = { hex: hex(value) };
     else if (name === "position") words[name] = [value.epoch, value.offset];
     else if (name === "limits") words[name] = [value.payload, value.channels, value.pushes];
+    else if (name === "delivery" && value) words[name] = [...NAMES, "datagram"].indexOf(value);
     else if (name === "start") words[name] = ["live", "recovered", "lost"].indexOf(value);
     else words[snake(name)] = value ?? null;
   }
@@ -98,7 +114,7 @@ function inGoldenWords(frame: object): Fields {
 }
 
 test("every golden frame of a server is read field by field", () => {
-  const theirs = all.filter(({ from, kind }) => from === "server" && kind < Kind.PRESENCE_STATE);
+  const theirs = all.filter(({ from, name }) => from === "server" && !name.startsWith("presence"));
   assert.ok(theirs.length >= 18);
   for (const { name, stream, kind, fields, hex: text } of theirs) {
     const body = bytes({ hex: text }).subarray(PREFIX);
@@ -171,6 +187,7 @@ test("what is no legal frame is refused with the code for it", () => {
   assert.throws(() => channel(Kind.EVENT, 1, 1, "", new Uint8Array()), { code: Code.ILLEGAL_VALUE });
   assert.throws(() => channel(Kind.EVENT, 1, 1, "e", "text"), { code: Code.MALFORMED });
   assert.throws(() => channel(Kind.JOINED, [1, 1], 3, 0), { code: Code.ILLEGAL_VALUE });
+  assert.throws(() => channel(Kind.JOINED, [1, 1], 0, 0, null, 1, 4), { code: Code.ILLEGAL_VALUE });
   assert.throws(() => channel(Kind.JOINED, [1, 1, 1], 0, 0), { code: Code.MALFORMED });
   assert.throws(() => channel(Kind.JOINED, [1, -1], 0, 0), { code: Code.MALFORMED });
   assert.throws(() => channel(Kind.PONG, 1), { code: Code.UNEXPECTED_FRAME });
@@ -180,7 +197,7 @@ test("elements of a newer version are ignored, optional ones may be missing", ()
   const frame = decodeControl(encodeFrame([Kind.PONG, 7, "new", { a: [1] }]).subarray(PREFIX));
   assert.deepEqual(frame, { kind: Kind.PONG, n: 7 });
   const joined = decodeChannel(encodeFrame([Kind.JOINED, [1, 2], 0, 0]).subarray(PREFIX));
-  assert.ok(joined.kind === Kind.JOINED && joined.reply === undefined);
+  assert.ok(joined.kind === Kind.JOINED && joined.reply === undefined && joined.delivery === undefined);
 });
 
 test("codes have names and advice; a newer server's are tried again later", () => {

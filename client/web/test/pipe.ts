@@ -3,6 +3,7 @@ import {
   type CloseInfo,
   type Connection,
   ConnectionLost,
+  type DatagramSource,
   type Stream,
   StreamEnded,
   type TransportKind,
@@ -107,9 +108,37 @@ export class ServerStream {
   }
 }
 
+/** Datagrams in memory, from the server only. */
+export class PipeDatagrams implements DatagramSource {
+  incomingHighWaterMark = 1;
+  incomingMaxAge: number | null = null;
+  /** How often somebody began to read. */
+  readers = 0;
+  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  readonly #stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (controller) => {
+      this.#controller = controller;
+    },
+  });
+
+  get readable() {
+    this.readers += 1;
+    return this.#stream;
+  }
+
+  send(datagram: Uint8Array<ArrayBuffer>): void {
+    this.#controller.enqueue(datagram);
+  }
+
+  fail(error: Error): void {
+    this.#controller.error(error);
+  }
+}
+
 /** A connection in memory. */
 export class PipeConnection implements Connection {
   readonly closed: Promise<CloseInfo>;
+  readonly datagrams: PipeDatagrams | undefined;
   /** How the client closed it, if it did. */
   closedByClient: { code: number; reason: string } | undefined;
   isOver = false;
@@ -124,6 +153,7 @@ export class PipeConnection implements Connection {
     readonly accept: (connection: PipeConnection, stream: ServerStream, first: boolean) => void,
     readonly onClose: (connection: PipeConnection, code: number | undefined) => void,
   ) {
+    this.datagrams = kind === "webtransport" ? new PipeDatagrams() : undefined;
     this.closed = new Promise((resolve) => {
       this.#close = resolve;
     });
@@ -170,6 +200,7 @@ export class PipeConnection implements Connection {
   #end(info: CloseInfo): void {
     this.isOver = true;
     const error = new ConnectionLost(info.reason);
+    this.datagrams?.fail(error);
     for (const { up, down } of this.#streams) {
       up.end(error);
       down.end(error);

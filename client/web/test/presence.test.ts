@@ -48,14 +48,8 @@ test("the golden frames of presence are read", () => {
   assert.ok(presence.take(named("presence-counts").subarray(PREFIX)));
   assert.deepEqual(presence.entries, []);
   assert.ok(!presence.take(named("event").subarray(PREFIX)), "others have their own readers");
-  const wishes = {
-    topic: "room:42",
-    delivery: "reliable",
-    priority: 128,
-    params: undefined,
-    presence,
-  } as const;
-  const asked = join(wishes, undefined);
+  const membership = { topic: "room:42", delivery: "reliable", params: undefined, presence } as const;
+  const asked = join(membership, { priority: 128, interval: 0, deadline: 0 });
   assert.equal(hex(asked), hex(named("join-presence")));
 });
 

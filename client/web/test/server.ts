@@ -21,6 +21,18 @@ interface Member {
   applied: number;
   replies: Map<number, Uint8Array>;
   sent: number;
+  /** Where its events go in datagrams. */
+  flow: number | undefined;
+}
+
+/** What a `Join` asks for. */
+interface Join {
+  topic: string;
+  since: [number, number] | null;
+  delivery: number | null;
+  priority: number;
+  /** From `presence` on, as they came. */
+  more: unknown[];
 }
 
 interface Session {
@@ -43,7 +55,11 @@ export class Server {
   /** Frames received on control streams, kinds only, without pings. */
   readonly control: number[] = [];
   pings = 0;
-  joins: { topic: string; since: [number, number] | null }[] = [];
+  joins: Join[] = [];
+  /** Fields of `Adjust`, as they came. */
+  readonly adjusts: unknown[][] = [];
+  /** How events are delivered to members that do not say. */
+  delivery = 0;
   /** References of pushes that arrived, again or not. */
   readonly arrived: number[] = [];
   /** Whether each transport leads here: "silent" takes no notice. */
@@ -188,13 +204,21 @@ export class Server {
   async #channel(connection: PipeConnection, stream: ServerStream): Promise<void> {
     const body = await stream.next();
     if (!body || this.mute) return;
-    const [, topic, since, delivery] = decode(body) as [number, string, [number, number] | null, number];
+    const [, topic, since, delivery, priority, , ...more] = decode(body) as [
+      number,
+      string,
+      [number, number] | null,
+      number | null,
+      number,
+      unknown,
+      ...unknown[],
+    ];
     // The Hello of the same flight comes first.
     const opened = () => [...this.sessions.values()].find((one) => one.connection === connection);
     await this.#welcomed.until(() => opened() !== undefined);
     const session = opened();
     if (!session) return;
-    this.joins.push({ topic, since });
+    this.joins.push({ topic, since, delivery, priority, more });
     if (this.refuseJoin) {
       stream.send(encodeFrame([Kind.REFUSED, this.refuseJoin.code, "no", this.refuseJoin.retryAfterMs]));
       stream.finish();
@@ -205,13 +229,28 @@ export class Server {
     const covers = since !== null && (since[0] === this.epoch || (since[0] === 0 && since[1] === 0));
     const start = since === null ? 0 : covers ? 1 : 2;
     const from = covers ? (since?.[1] ?? 0) : end;
-    const member = session.members.get(topic) ?? { stream, applied: 0, replies: new Map(), sent: 0 };
+    const flow = more[4] as number | undefined;
+    const asked = delivery ?? this.delivery;
+    const mode = asked === 3 && flow === undefined ? 1 : asked;
+    const member = session.members.get(topic) ?? {
+      stream,
+      applied: 0,
+      replies: new Map(),
+      sent: 0,
+      flow: undefined,
+    };
     member.stream = stream;
-    member.sent = delivery === 2 ? Number.POSITIVE_INFINITY : from;
+    member.sent = mode === 2 ? Number.POSITIVE_INFINITY : from;
+    member.flow = mode === 3 ? flow : undefined;
     session.members.set(topic, member);
-    stream.send(encodeFrame([Kind.JOINED, [this.epoch, from], start, member.applied, new Uint8Array()]));
+    const reply = new Uint8Array();
+    stream.send(encodeFrame([Kind.JOINED, [this.epoch, from], start, member.applied, reply, end, mode]));
     this.#deliver(session, topic);
     for (let frame = await stream.next(); frame; frame = await stream.next()) {
+      if (frame[1] === Kind.ADJUST) {
+        this.adjusts.push((decode(frame) as unknown[]).slice(1));
+        continue;
+      }
       const [, reference, event, payload, key] = decode(frame) as [
         number,
         number,
@@ -250,7 +289,9 @@ export class Server {
     for (const { offset, event, payload, key } of this.log(topic)) {
       if (offset <= member.sent) continue;
       member.sent = offset;
-      member.stream.send(encodeFrame([Kind.EVENT, offset, 1000, event, payload, key]));
+      const frame = encodeFrame([Kind.EVENT, offset, 1000, event, payload, key]);
+      if (member.flow === undefined) member.stream.send(frame);
+      else session.connection?.datagrams?.send(datagram(member.flow, frame));
     }
   }
 
@@ -260,6 +301,14 @@ export class Server {
       if (session.connection === connection) this.sessions.delete(ticket);
     }
   }
+}
+
+/** The datagram of a frame, which has its length in front. */
+export function datagram(flow: number, frame: Uint8Array): Uint8Array<ArrayBuffer> {
+  // The flow is as long as the length was, and stands in its place.
+  const bytes = Uint8Array.from(frame);
+  new DataView(bytes.buffer).setUint32(0, flow);
+  return bytes;
 }
 
 export function hex(bytes: Uint8Array): string {

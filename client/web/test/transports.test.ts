@@ -30,6 +30,7 @@ class FakeSession {
     this.end = resolve;
     this.lose = reject;
   });
+  readonly datagrams = { readable: new ReadableStream() } as WebTransportDatagramDuplexStream;
   /** The server's side of the last stream. */
   down!: ReadableStreamDefaultController<Uint8Array>;
   up: Uint8Array[] = [];

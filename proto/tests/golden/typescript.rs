@@ -83,7 +83,7 @@ const KINDS: [(&str, u64); 23] = [
     ("ADJUST", kind::ADJUST),
 ];
 
-const LIMITS: [(&str, &str, u64); 8] = [
+const LIMITS: [(&str, &str, u64); 11] = [
     ("The body of a frame on the control stream.", "CONTROL_FRAME", limits::MAX_CONTROL_FRAME as u64),
     ("Room in a channel frame for all that is not payload.", "FRAME_OVERHEAD", limits::FRAME_OVERHEAD as u64),
     ("A topic's name.", "TOPIC", topic::MAX_TOPIC_LEN as u64),
@@ -92,6 +92,9 @@ const LIMITS: [(&str, &str, u64); 8] = [
     ("Text for people.", "TEXT", limits::MAX_TEXT_LEN as u64),
     ("A token or a resume ticket.", "TOKEN", limits::MAX_TOKEN_LEN as u64),
     ("The greatest integer; not bytes.", "INTEGER", position::MAX),
+    ("The longest interval between deliveries, in milliseconds.", "INTERVAL", limits::MAX_INTERVAL_MS as u64),
+    ("The longest deadline of an event, in milliseconds.", "DEADLINE", limits::MAX_DEADLINE_MS as u64),
+    ("The most events before its join that a member may begin with.", "REWIND", limits::MAX_REWIND as u64),
 ];
 
 fn line(text: &mut String, line: &str) {

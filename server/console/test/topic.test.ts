@@ -13,6 +13,7 @@ const JOINED: JoinedMessage = {
   start: "recovered",
   position: at(5),
   previous: at(5),
+  delivery: "reliable",
   awayMs: 2100,
   reply: new Uint8Array(0),
 };

@@ -119,7 +119,7 @@ test("another certificate than the one that was named is not believed", async ({
   expect(await server.metric("dunlin_sessions_opened_total")).toBe(0);
 });
 
-test("datagrams mean nothing yet and harm nothing", async ({ page, server }) => {
+test("datagrams of a page mean nothing and harm nothing", async ({ page, server }) => {
   const { url, options } = server.way;
   const closed = await page.evaluate(
     async ([url, hash]) => {
