@@ -167,7 +167,7 @@ impl Publisher {
         traffic: Arc<Traffic>,
         patience: Duration,
     ) -> Result<Self, PeerError> {
-        let join = Join { delivery: Delivery::None, ..Join::new(topic(name)) };
+        let join = Join { delivery: Some(Delivery::None), ..Join::new(topic(name)) };
         let (stream, _) = peer.join(join, patience).await?;
         let room = Arc::new(Semaphore::new(peer.welcome.limits.pushes as usize));
         let replies = tokio::spawn(take_replies(stream.recv, room.clone(), traffic.clone())).abort_handle();
