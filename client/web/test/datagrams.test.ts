@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Attendance } from "../src/attendance.ts";
+import { Bell } from "../src/bell.ts";
 import { encodeFrame } from "../src/codec.ts";
 import { DatagramProgress } from "../src/datagramprogress.ts";
 import { Datagrams } from "../src/datagrams.ts";
@@ -121,6 +123,28 @@ test("a browser that lacks a setting is left as it is, and a WebSocket has no fl
     () => {},
   );
   assert.equal(flowsOf(websocket), undefined);
+});
+
+test("a flow ends with the stream that it was named on", async () => {
+  const connection = new PipeConnection(
+    "webtransport",
+    () => {},
+    () => {},
+  );
+  let received = 0;
+  const bell = new Bell();
+  const seat = { live: { connection, received: () => received++ }, member: { bell }, isOver: false };
+  const flow = new Datagrams().attach("a", undefined).open(seat as unknown as Attendance);
+  assert.equal(flow, 1);
+  connection.datagrams?.send(datagram(1, frame(1)));
+  await settle();
+  assert.equal(received, 1);
+  seat.isOver = true;
+  bell.ring();
+  await settle();
+  connection.datagrams?.send(datagram(1, frame(2)));
+  await settle();
+  assert.equal(received, 1);
 });
 
 /** What events say. */

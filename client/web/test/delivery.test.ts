@@ -41,7 +41,11 @@ test(
     const client = world.client();
     const asked = { delivery: "latest", interval: 200, deadline: 2_000, rewind: 10 } as const;
     await client.join("a", asked).joined;
-    assert.deepEqual(world.server.joins[0]?.more, [null, 200, 2_000, 10]);
+    await client.join("b", { interval: 0, deadline: 0, rewind: 0 }).joined;
+    assert.deepEqual(
+      world.server.joins.map(({ more }) => more),
+      [[null, 200, 2_000, 10], []],
+    );
   }),
 );
 
@@ -51,6 +55,7 @@ test(
     const client = world.client();
     const room = client.join("a", { priority: 7, interval: 200, deadline: 900 });
     await room.joined;
+    assert.equal(world.server.joins[0]?.priority, 7);
     room.adjust({ priority: 200, deadline: undefined });
     await settle();
     assert.deepEqual(world.server.adjusts, [[200, 200, 900]]);
@@ -75,7 +80,10 @@ test(
     const client = world.client();
     const room = client.join("a");
     await pass(50);
+    const { sentBytes } = world.server.connection.stats();
     room.adjust({ priority: 9 });
+    await settle();
+    assert.equal(world.server.connection.stats().sentBytes, sentBytes);
     await pass(100);
     await room.joined;
     await settle();
