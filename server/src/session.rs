@@ -252,7 +252,8 @@ impl Session {
             self.rates.clone(),
             shared.rates.clone(),
         );
-        let opening = Opening { facts, mailbox, linger: shared.bounds.linger, allowance, first: attach };
+        let opening =
+            Box::new(Opening { facts, mailbox, linger: shared.bounds.linger, allowance, first: attach });
         shared.memberships.spawn(route(opening));
         channels.insert(topic, Seat { mailbox: sender, downlink });
         None

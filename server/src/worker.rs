@@ -1,7 +1,7 @@
 //! A worker: one thread, one runtime, one UDP socket, and the connections that arrive on it.
 
 use crate::{
-    admission::{Admission, Permit},
+    admission::Admission,
     health::{self, Health},
     rates::Excess,
     session::connection::{self, Node},
@@ -150,10 +150,12 @@ async fn admit(work: Work, incoming: Incoming) {
             return incoming.refuse();
         }
     };
+    // A handshake takes ten times the memory of the connection that comes of it, and gives it back.
+    let accepting = Box::pin(incoming.accept());
     let accepted = match &permit {
-        Ok(_) => incoming.accept().await,
+        Ok(_) => accepting.await,
         // Plain HTTP/3 is served here, which must not go on without a permit.
-        Err(code) => match timeout(work.node.shared.bounds.deadline, incoming.accept()).await {
+        Err(code) => match timeout(work.node.shared.bounds.deadline, accepting).await {
             Ok(accepted) => accepted,
             Err(_) => return work.node.shared.tally.refused(*code),
         },
@@ -168,14 +170,12 @@ async fn admit(work: Work, incoming: Incoming) {
         }
     };
     match permit {
-        Ok(permit) => serve(work, connection, permit).await,
-        Err(code) => refuse(&work.node, &connection, code).await,
+        Ok(permit) => {
+            work.node.shared.tally.connected(connection.kind());
+            connection::serve(work.node, connection, permit).await;
+        }
+        Err(code) => Box::pin(refuse(&work.node, &connection, code)).await,
     }
-}
-
-async fn serve(work: Work, connection: Connection, permit: Permit) {
-    work.node.shared.tally.connected(connection.kind());
-    connection::serve(work.node, connection, permit).await;
 }
 
 async fn refuse(node: &Node, connection: &Connection, code: Code) {

@@ -68,14 +68,16 @@ pub(crate) async fn farewell(mut send: SendStream, frame: Bytes, refusal: &Refus
 }
 
 /// One membership, from the making of its channel to its end. What panics in the channel's code, panics in here.
-pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Opening) {
-    let Opening { facts, mailbox, linger, allowance, first } = opening;
+pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Box<Opening>) {
+    let Opening { facts, mailbox, linger, allowance, first } = *opening;
     gauge!("dunlin_channels").increment(1);
     let params = first.join.params.clone();
-    match Callbacks::join(new, Context::new(facts), params).await {
+    match Box::pin(Callbacks::join(new, Context::new(facts), params)).await {
         Ok((callbacks, reply)) => {
             let standing = Standing::new(callbacks.context.facts.shows.away);
-            let membership = Membership { callbacks, mailbox, linger, allowance, standing, held: None };
+            // In a box: a future has its arguments twice.
+            let membership =
+                Box::new(Membership { callbacks, mailbox, linger, allowance, standing, held: None });
             membership.run(first, reply).await;
         }
         Err((context, refusal)) => {
@@ -110,7 +112,7 @@ struct Membership<C: Channel> {
 
 impl<C: Channel> Membership<C> {
     /// Serves the member, whom the channel has accepted with this reply, until the membership is over.
-    async fn run(mut self, first: Box<Attach>, reply: Bytes) {
+    async fn run(mut self: Box<Self>, first: Box<Attach>, reply: Bytes) {
         let (topic, session) = (self.facts().topic.clone(), self.facts().session.clone());
         let tally = self.facts().tally.clone();
         let mut attached = None;
@@ -119,11 +121,12 @@ impl<C: Channel> Membership<C> {
         if let (End::Failed | End::Overrun | End::Closed, Some(refusal)) = (why, &refusal) {
             tally.refused(refusal.code);
         }
-        Box::pin(turn_away(self.mailbox, &tally)).await;
+        let Self { callbacks, mailbox, .. } = *self;
+        Box::pin(turn_away(mailbox, &tally)).await;
         if let Some(attached) = attached {
             Box::pin(attached.close(refusal)).await;
         }
-        self.callbacks.terminate(why).await;
+        Box::pin(callbacks.terminate(why)).await;
     }
 
     fn facts(&self) -> &Facts {
@@ -167,7 +170,7 @@ impl<C: Channel> Membership<C> {
                 },
                 Next::Detached => {
                     applied.shrink();
-                    self.wait().await
+                    Box::pin(self.wait()).await
                 }
                 Next::Over(why, refusal) => match self.mailbox.try_recv() {
                     // Ended and joined again, and the end was seen only now.

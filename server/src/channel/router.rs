@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 pub(crate) struct Router(Vec<(Pattern, Route)>);
 
 /// Makes the task of one membership.
-type Route = Box<dyn Fn(Opening) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+type Route = Box<dyn Fn(Box<Opening>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// What a membership begins with.
 pub(crate) struct Opening {

@@ -104,16 +104,33 @@ enum Ending {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permit) {
-    let Some(mut greeted) = handshake::greet(&node.shared, &connection).await else { return };
+    // What it takes to begin is given back before the long time that follows.
+    if let Some(begun) = Box::pin(begin(&node, &connection, permit)).await {
+        attend(&node, &connection, begun).await;
+    }
+}
+
+/// A session that has begun on a connection.
+struct Begun {
+    opened: Opened,
+    /// Where the client was when it said hello.
+    place: Place,
+    greeted: Box<Greeted>,
+}
+
+/// Goes from the `Hello` to a session. `None` if the client was refused.
+async fn begin(node: &Arc<Node>, connection: &Connection, permit: Permit) -> Option<Box<Begun>> {
+    let mut greeted = handshake::greet(&node.shared, connection).await?;
     // Settled here: an address that the client has later, and may not have proved to have, opens nothing.
-    let place = Place::from(&connection);
+    let place = Place::from(connection);
     // Not kept: what it allows is.
     let token = greeted.hello.token.take();
-    let who = |pass: &Pass| Who::greeting(&greeted.hello, &connection, pass);
+    let who = |pass: &Pass| Who::greeting(&greeted.hello, connection, pass);
     let pass = match node.admit(token.as_deref(), who).await {
         Ok(pass) => pass,
         Err(refusal) => {
-            return handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
+            handshake::refuse(&node.shared.tally, connection, greeted.send, refusal).await;
+            return None;
         }
     };
     let access = Access::of(&node.console, place, token.as_deref());
@@ -121,7 +138,8 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
     let assigns = match node.hook.ask(connecting, node.shared.bounds.deadline).await {
         Ok(assigns) => assigns,
         Err(refusal) => {
-            return handshake::refuse(&node.shared.tally, &connection, greeted.send, refusal).await;
+            handshake::refuse(&node.shared.tally, connection, greeted.send, refusal).await;
+            return None;
         }
     };
     let opened = node.registry.open(&greeted.hello, Carrier::new(connection.clone(), permit), access, pass);
@@ -140,9 +158,16 @@ pub(crate) async fn serve(node: Arc<Node>, connection: Connection, permit: Permi
     if node.gate.has_revoked(&session.pass()) {
         session.revoke();
     }
+    Some(Box::new(Begun { opened, place, greeted }))
+}
+
+/// Serves the session to the connection's end.
+async fn attend(node: &Arc<Node>, connection: &Connection, begun: Box<Begun>) {
+    let Begun { opened, place, greeted } = *begun;
+    let Opened { session, generation, .. } = &opened;
     let (paused, _) = watch::channel(false);
-    let room = Room::for_frames(longest(&node));
-    let served = Served { node: &node, connection: &connection, place, opened: &opened, paused, room };
+    let room = Room::for_frames(longest(node));
+    let served = Served { node, connection, place, opened: &opened, paused, room };
     let ran = AssertUnwindSafe(served.run(greeted)).catch_unwind().await;
     match &ran {
         Ok(Ending::Closed) => node.registry.close(session, generation, Instant::now()),
@@ -170,8 +195,8 @@ struct Served<'a> {
 }
 
 impl Served<'_> {
-    async fn run(&self, greeted: Greeted) -> Ending {
-        let Greeted { mut send, mut frames, version, .. } = greeted;
+    async fn run(&self, greeted: Box<Greeted>) -> Ending {
+        let Greeted { mut send, mut frames, version, .. } = *greeted;
         let mut write = FromServer::Welcome(self.welcome(version));
         let mut openers = JoinSet::new();
         let mut streams = FIRST_STREAMS;
@@ -189,27 +214,27 @@ impl Served<'_> {
                 }
             };
             if written.is_err() {
-                return self.cut_off(send).await;
+                return Box::pin(self.cut_off(send)).await;
             }
             write = loop {
                 tokio::select! {
                     frame = frames.next() => match frame {
-                        Ok(Some(frame)) => match self.hear(FromClient::decode(&frame)).await {
+                        Ok(Some(frame)) => match Box::pin(self.hear(FromClient::decode(&frame))).await {
                             Ok(Some(answer)) => {
                                 end = self.expiry();
                                 passes.mark_unchanged();
                                 break answer;
                             }
                             Ok(None) => {}
-                            Err(refusal) => return self.end(send, refusal).await,
+                            Err(refusal) => return Box::pin(self.end(send, refusal)).await,
                         },
                         Ok(None) => {
                             self.connection.close(Code::OK.0, "goodbye");
                             return Ending::Closed;
                         }
                         Err(error) => match error.code() {
-                            Some(code) => return self.end(send, Refusal::because(code, &error.to_string())).await,
-                            None => return self.cut_off(send).await,
+                            Some(code) => return Box::pin(self.end(send, Refusal::because(code, &error.to_string()))).await,
+                            None => return Box::pin(self.cut_off(send)).await,
                         },
                     },
                     stream = self.connection.accept_bi() => match stream {
@@ -221,7 +246,7 @@ impl Served<'_> {
                     },
                     Some(_) = openers.join_next() => {}
                     () = is_so(&mut revoked) => {
-                        return self.end(send, Refusal::because(Code::TOKEN_EXPIRED, REVOKED)).await;
+                        return Box::pin(self.end(send, Refusal::because(Code::TOKEN_EXPIRED, REVOKED))).await;
                     }
                     () = until(end) => return self.expire(),
                     // The backend has another token for the session; the client's own is answered above.

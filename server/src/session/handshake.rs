@@ -25,7 +25,7 @@ pub(crate) struct Greeted {
 }
 
 /// Reads the `Hello`. Refuses what is not one, closes the connection and returns `None`.
-pub(crate) async fn greet(shared: &Shared, connection: &Connection) -> Option<Greeted> {
+pub(crate) async fn greet(shared: &Shared, connection: &Connection) -> Option<Box<Greeted>> {
     let deadline = shared.bounds.deadline;
     let (send, recv) = match tokio::time::timeout(deadline, connection.accept_bi()).await {
         Ok(Ok(stream)) => stream,
@@ -38,7 +38,7 @@ pub(crate) async fn greet(shared: &Shared, connection: &Connection) -> Option<Gr
     let mut frames =
         Frames::new(recv, limits::MAX_CONTROL_FRAME, deadline, Room::for_frames(limits::MAX_CONTROL_FRAME));
     match read(&mut frames).await {
-        Ok((hello, version)) => Some(Greeted { send, frames, hello, version }),
+        Ok((hello, version)) => Some(Box::new(Greeted { send, frames, hello, version })),
         Err(Some(refusal)) => {
             refuse(&shared.tally, connection, send, refusal).await;
             None
