@@ -21,7 +21,7 @@ class ToleranceStory(Story):
         control.send_bytes(encode_elements(KIND_OF[Hello], [1], AGENT, bytes(16), None, None, *FROM_THE_FUTURE))
         self.assertIsInstance(await control.receive(), Welcome)
         stream = connection.open_stream()
-        stream.send_bytes(encode_elements(KIND_OF[Join], "room:1", None, 0, 128, None, None, *FROM_THE_FUTURE))
+        stream.send_bytes(encode_elements(KIND_OF[Join], "room:1", None, 0, 128, *[None] * 6, *FROM_THE_FUTURE))
         self.assertIsInstance(await stream.receive(), Joined)
         stream.send_bytes(encode_elements(KIND_OF[Push], 1, "say", b"", None, *FROM_THE_FUTURE))
         self.assertEqual((await self.replied(stream)).code, 0)
