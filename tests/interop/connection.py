@@ -108,6 +108,7 @@ class Connection(QuicConnectionProtocol):
         super().__init__(quic)
         self.lost = asyncio.get_running_loop().create_future()
         self.early_data_accepted = False
+        self.datagrams = asyncio.Queue()
         self._pin = pin
         self._streams = {}
         self._deaf = False
@@ -134,7 +135,11 @@ class Connection(QuicConnectionProtocol):
     async def _begin(cls, host, port, pin, ticket=None, keep_ticket=None):
         # No authority vouches for a pinned certificate. That the server has its key is verified all the same.
         tls = QuicConfiguration(
-            alpn_protocols=[ALPN], server_name=host, verify_mode=ssl.CERT_NONE, session_ticket=ticket
+            alpn_protocols=[ALPN],
+            server_name=host,
+            verify_mode=ssl.CERT_NONE,
+            session_ticket=ticket,
+            max_datagram_frame_size=65536,
         )
         quic = QuicConnection(configuration=tls, session_ticket_handler=keep_ticket)
         loop = asyncio.get_running_loop()
@@ -197,6 +202,8 @@ class Connection(QuicConnectionProtocol):
                 self._check_certificate()
         elif isinstance(event, events.StreamDataReceived):
             self._streams[event.stream_id].take(event.data, event.end_stream)
+        elif isinstance(event, events.DatagramFrameReceived):
+            self.datagrams.put_nowait(frames.decode_datagram(event.data))
         elif isinstance(event, events.StreamReset):
             self._streams[event.stream_id].fail(StreamReset(event.error_code))
         elif isinstance(event, events.StopSendingReceived):

@@ -42,6 +42,7 @@ class Delivery(IntEnum):
     RELIABLE = 0
     LATEST = 1
     NONE = 2
+    DATAGRAM = 3
 
 
 class Start(IntEnum):
@@ -135,6 +136,10 @@ class Join(NamedTuple):
     priority: int | None = None
     params: bytes | None = None
     presence: int | None = None
+    interval_ms: int | None = None
+    deadline_ms: int | None = None
+    rewind: int | None = None
+    flow: int | None = None
 
 
 class Joined(NamedTuple):
@@ -143,6 +148,7 @@ class Joined(NamedTuple):
     applied: int
     reply: bytes | None = None
     head: int | None = None
+    delivery: int | None = None
 
 
 class Push(NamedTuple):
@@ -205,6 +211,12 @@ class PresenceDiff(NamedTuple):
     leaves: list[tuple]
 
 
+class Adjust(NamedTuple):
+    priority: int | None = None
+    interval_ms: int | None = None
+    deadline_ms: int | None = None
+
+
 KINDS = {
     1: Hello,
     2: Welcome,
@@ -228,6 +240,7 @@ KINDS = {
     24: Closed,
     25: PresenceState,
     26: PresenceDiff,
+    27: Adjust,
 }
 KIND_OF = {frame: kind for kind, frame in KINDS.items()}
 
@@ -245,6 +258,11 @@ def encode_elements(*elements):
 def with_length(body):
     """A body preceded by its length."""
     return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def decode_datagram(data):
+    """The flow of a datagram, and the event in it."""
+    return int.from_bytes(data[:4], "big"), decode(data[4:])
 
 
 def decode(body):
