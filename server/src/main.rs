@@ -5,7 +5,7 @@ mod logging;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use dunlin_server::{Config, Page, Server, config::Auth};
+use dunlin_server::{Config, Page, Server, config::{Api, Auth}};
 use dunlin_transport::PATH;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{net::SocketAddr, process::ExitCode};
@@ -150,6 +150,9 @@ fn greet(server: &Server, config: &Config) {
             Page::Served => tracing::info!("console: http://{}/", by_name(http)),
             Page::Absent => tracing::warn!("console: not in this build; http://{}/ says why", by_name(http)),
             Page::Off => {}
+        }
+        if !matches!(config.api, Api::Off) {
+            tracing::info!("backend API: http://{}/v1/docs", by_name(http));
         }
     }
     if let Some(tcp) = server.tcp_address() {
