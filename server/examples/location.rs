@@ -1,8 +1,12 @@
 //! Live location: couriers push where they are, maps show the newest place of each.
 //!
-//! `cargo run --example location -p dunlin-server`, then in other terminals `dunlin sub city:berlin --latest` and
-//! `while sleep 0.1; do date +%s; done | dunlin pub city:berlin --event at --key ada -`: who reads slowly, or comes back after a while,
-//! gets the newest place of each courier and none of those before.
+//! `cargo run --example location -p dunlin-server`, then in another terminal
+//! `while sleep 0.1; do date +%s; done | dunlin pub city:berlin --event at --key ada -`, and in others maps, each as it likes:
+//!
+//! - `dunlin sub city:berlin`: the newest place of each courier. Who reads slowly, or comes back after a while, gets none of those before.
+//! - `dunlin sub city:berlin --delivery latest --interval 2s --last 100`: a list that is looked at now and then; it begins with where everybody was last.
+//! - `dunlin sub city:berlin --delivery datagram`: a map that is zoomed in. Each place comes at once or not at all, and one that is lost on the
+//!   way holds up no other.
 
 use bytes::Bytes;
 use dunlin_proto::{Code, frame::Refusal};
@@ -74,10 +78,14 @@ impl Channel for City {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut sources = Sources::default();
+    // Who wants every place that ever was is not looking at a map.
+    sources.flag("namespace.city:*.delivery", "latest,datagram".into());
+    // Who opens the map of a quiet city sees the last thing that moved there.
+    sources.flag("namespace.city:*.retain", "10m".into());
     sources.environment(std::env::vars());
     let config = Config::check(&sources)?;
     let server = Server::builder(config).channel("city:*".parse()?, City::default).start().await?;
-    println!("maps on dunlin://{}; try `dunlin sub city:berlin --latest`", server.address());
+    println!("maps on dunlin://{}; try `dunlin sub city:berlin --delivery datagram`", server.address());
     tokio::signal::ctrl_c().await?;
     server.shut_down().await;
     Ok(())
