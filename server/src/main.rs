@@ -5,7 +5,10 @@ mod logging;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use dunlin_server::{Config, Page, Server, config::{Api, Auth}};
+use dunlin_server::{
+    Config, Page, Server,
+    config::{Api, Auth},
+};
 use dunlin_transport::PATH;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{net::SocketAddr, process::ExitCode};

@@ -1,0 +1,114 @@
+//! A board in the browser on which everybody sees everybody's cursor.
+//!
+//! Build the browser client once, `(cd client/web && npm ci && npm run build)`, then `cargo run --example cursors -p dunlin-server` and open
+//! `http://localhost:8080/` in several windows.
+//!
+//! Cursors travel in datagrams where there are any, and as the newest of each key otherwise; names and colours are presence.
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use dunlin_proto::{Code, frame::Refusal};
+use dunlin_server::{
+    Config, Server,
+    channel::{Channel, Context, Outgoing, Push},
+    config::Sources,
+};
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Somebody at a board.
+struct Board;
+
+/// How a guest is shown.
+#[derive(Deserialize)]
+struct Guest {
+    name: String,
+    /// `#rrggbb`
+    colour: String,
+}
+
+impl Guest {
+    /// What a page shows of others must not be longer, nor anything else, than it expects.
+    fn check(&self) -> Result<(), Refusal> {
+        let digits = self.colour.strip_prefix('#').unwrap_or_default();
+        let is_colour = digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_colour && (1..=24).contains(&self.name.chars().count()) {
+            Ok(())
+        } else {
+            Err(Refusal::because(Code::REJECTED, "a name has 1 to 24 characters, a colour is #rrggbb"))
+        }
+    }
+}
+
+impl Channel for Board {
+    type Info = std::convert::Infallible;
+
+    async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
+        let params = params.ok_or(Refusal::because(Code::REJECTED, "say who you are"))?;
+        let guest: Guest = rmp_serde::from_slice(&params)
+            .map_err(|_| Refusal::because(Code::REJECTED, "a guest has a name and a colour"))?;
+        guest.check()?;
+        // One for each window, also if two have the same name.
+        context.track(context.session().name(), params)?;
+        Ok(context.session().name().to_owned().into())
+    }
+
+    async fn handle_in(&mut self, context: &Context, push: Push) -> Result<Bytes, Refusal> {
+        let place = rmp_serde::from_slice::<(f64, f64)>(&push.payload).ok().filter(|_| &*push.event == "at");
+        match place {
+            Some((x, y)) if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) => {
+                // Whose cursor it is says the server: nobody moves another's.
+                let key = context.session().name().to_owned();
+                context.broadcast_from(Outgoing::new("at", push.payload).key(&key)).await?;
+                Ok(Bytes::new())
+            }
+            _ => Err(Refusal::because(Code::REJECTED, "push `at` with [x, y], each from 0 to 1")),
+        }
+    }
+}
+
+/// A file of the browser client or of its codec.
+async fn script(Path((package, file)): Path<(String, String)>) -> Response {
+    let web = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../client/web");
+    let folder = match &*package {
+        "client" => web.join("dist"),
+        "msgpack" => web.join("node_modules/@msgpack/msgpack/dist.esm"),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    if file.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    // A file of some kilobytes: nobody waits for it.
+    match std::fs::read(folder.join(&file)) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/javascript")], text).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut sources = Sources::default();
+    // Where everybody is now, and not where they were.
+    sources.flag("namespace.board:*.delivery", "latest,datagram".into());
+    sources.environment(std::env::vars());
+    let config = Config::check(&sources)?;
+    let server = Server::builder(config).channel("board:*".parse()?, || Board).start().await?;
+    let http = server.http_address().ok_or("the page finds the server by `http`, which is off")?;
+    let page = include_str!("index.html").replace("HTTP_PORT", &http.port().to_string());
+    let pages =
+        Router::new().route("/", get(async move || Html(page))).route("/{package}/{*file}", get(script));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    println!("the board is at http://localhost:8080/; open it twice");
+    tokio::select! {
+        ended = axum::serve(listener, pages) => ended?,
+        ended = tokio::signal::ctrl_c() => ended?,
+    }
+    server.shut_down().await;
+    Ok(())
+}
