@@ -9,8 +9,7 @@ use serde_json::Value;
 /// A program that calls the API.
 pub struct Backend {
     site: Site,
-    /// By which port.
-    pub port: Port,
+    port: Port,
     key: Option<String>,
 }
 
@@ -25,6 +24,12 @@ impl Backend {
     #[must_use]
     pub fn with_key(server: &Running, key: &str) -> Self {
         Self { key: Some(format!("Bearer {key}")), ..Self::of(server) }
+    }
+
+    /// The same by another port.
+    #[must_use]
+    pub fn by(self, port: Port) -> Self {
+        Self { port, ..self }
     }
 
     /// Reads.

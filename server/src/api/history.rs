@@ -21,6 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Which part of history.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// The position to go on from, as `EPOCH:OFFSET`; `oldest`, or nothing, for all that there is.

@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// How much is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// Only the numbers.

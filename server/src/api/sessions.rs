@@ -23,6 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Which sessions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Those of this user.
@@ -83,6 +84,7 @@ impl Row {
 
 /// How a session is to end.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Farewell {
     /// Whether the client may come back with a new session. If not, it is told FORBIDDEN, and stays away until its application

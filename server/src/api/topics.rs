@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Which topics.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Those whose names begin so.
