@@ -50,7 +50,7 @@ const MOST_KEY: usize = 255;
 #[utoipa::path(
     post, path = "/v1/topics/{topic}/events", tag = "topics", operation_id = "publish",
     params(
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, example = "room:42"),
+        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes", min_length = 1, max_length = 255),
     ),
     request_body(content((NewEvent = "application/json"), (NewEvent = "application/msgpack"))),
@@ -131,6 +131,8 @@ pub(super) async fn batch(
     if events.iter().map(|event| event.topics.len().max(1)).sum::<usize>() > MOST_ITEMS {
         return Err(Problem::illegal("at most 1000 events and topics at a time"));
     }
+    // The header is checked also where there is nothing to publish.
+    id(&caller, &headers, 0)?;
     // All of them are looked at before any is published: a request is refused as a whole, or not.
     let most = api.node.shared.bounds.limits.payload;
     let checked = |(number, Addressed { topics, event }): (usize, Addressed)| {
