@@ -30,7 +30,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tower_http::timeout::TimeoutLayer;
 
 /// What the handlers work with.
 pub(crate) struct Api {
@@ -93,7 +92,6 @@ impl Api {
                 )
             })
             .layer(DefaultBodyLimit::max(most))
-            .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE))
             .layer(middleware::from_fn_with_state(self.clone(), access::check))
             .with_state(self.clone());
         routes.merge(document::router())

@@ -19,12 +19,17 @@ pub(crate) enum Payload {
 impl Payload {
     /// What the bytes of a payload are.
     pub(crate) fn of(payload: &Bytes) -> Self {
-        let mut rest = &payload[..];
-        let value = read_value_with_max_depth(&mut rest, MAX_DEPTH).ok().filter(|_| rest.is_empty());
-        // rmpv takes 0xc1, with which no value begins, for nil.
-        let value = value.filter(|_| payload.first() != Some(&0xc1)).and_then(unpack);
+        let value = read(payload).and_then(unpack);
         value.map_or_else(|| Self::Binary(payload.clone()), Self::Data)
     }
+}
+
+/// The one MessagePack value that a payload is; `None` if it is none, or lies too deep.
+pub(crate) fn read(payload: &Bytes) -> Option<Packed> {
+    let mut rest = &payload[..];
+    let value = read_value_with_max_depth(&mut rest, MAX_DEPTH).ok().filter(|_| rest.is_empty());
+    // rmpv takes 0xc1, with which no value begins, for nil.
+    value.filter(|_| payload.first() != Some(&0xc1))
 }
 
 /// A JSON value as MessagePack. Integers from -2^63 to 2^64 - 1 stay exact; what JSON was read with has rounded others.

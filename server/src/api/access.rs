@@ -1,10 +1,10 @@
 //! Who calls, and what they may do.
 
-use super::{Api, Problem};
+use super::{Api, PATIENCE, Problem};
 use crate::config::{self, ApiKey, Scope};
 use axum::{
     extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
-    http::{StatusCode, header, request::Parts},
+    http::{Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -77,11 +77,15 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(super) async fn check(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let route =
         request.extensions().get::<MatchedPath>().map_or("unknown".into(), |path| path.as_str().to_owned());
-    let (method, begun) = (request.method().to_string(), Instant::now());
+    let (method, begun) = (known(request.method()), Instant::now());
     let response = match caller(&api, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            let answer = tokio::time::timeout(PATIENCE, next.run(request)).await;
+            answer.unwrap_or_else(|_| {
+                Problem::plain(StatusCode::REQUEST_TIMEOUT, "the request took longer than 30 s")
+                    .into_response()
+            })
         }
         Err(problem) => problem.into_response(),
     };
@@ -90,6 +94,17 @@ pub(super) async fn check(State(api): State<Arc<Api>>, mut request: Request, nex
         .increment(1);
     metrics::histogram!("dunlin_api_seconds", "route" => route).record(begun.elapsed());
     response
+}
+
+/// The method as a label. Callers may make up any number of others, also without a key.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
 }
 
 fn caller(api: &Api, request: &Request) -> Result<Caller, Problem> {

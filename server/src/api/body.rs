@@ -14,6 +14,9 @@ use std::convert::Infallible;
 
 const MSGPACK: &str = "application/msgpack";
 
+/// How many arrays and maps of a body may lie in each other: as many as `serde_json` reads.
+const MAX_DEPTH: usize = 128;
+
 /// What the caller wants to be answered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -71,10 +74,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Value<T> {
         let malformed = |error: &dyn std::fmt::Display| Refusal::because(Code::MALFORMED, &error.to_string());
         let value = match format {
             Format::Json => serde_json::from_slice(&bytes).map_err(|error| malformed(&error))?,
-            Format::MessagePack => rmp_serde::from_slice(&bytes).map_err(|error| malformed(&error))?,
+            Format::MessagePack => unpack(&bytes).map_err(|error| malformed(&error))?,
         };
         Ok(Self(value))
     }
+}
+
+/// Without the bound, a body of nested arrays would take all of a worker's stack.
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut deserializer)
 }
 
 fn unread(error: &BytesRejection) -> Problem {

@@ -1,7 +1,10 @@
 //! The API as an OpenAPI document, made from the code, and a viewer of it.
 
+mod exact;
+
 use super::{history, node, presence, problem::Problem, publish, sessions, token, topics, users};
 use axum::Router;
+use exact::Exact;
 use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses, Modify, OpenApi,
@@ -28,7 +31,7 @@ use utoipa_swagger_ui::SwaggerUi;
     ),
     components(schemas(Problem)),
     security((), ("key" = [])),
-    modifiers(&Keys),
+    modifiers(&Keys, &Exact),
 )]
 struct Document;
 

@@ -1,11 +1,11 @@
 //! Events as callers write and read them: their data as a value, or as bytes where it is none.
 
 use super::{Problem, publish::Position};
-use crate::payload::{Payload, pack};
+use crate::payload::{Payload, pack, read};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dunlin_proto::{Code, codec::PREFIX, frame::Refusal, frame::channel::FromServer, limits};
-use rmpv::{decode::read_value_with_max_depth, encode::write_value};
+use rmpv::encode::write_value;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use utoipa::ToSchema;
 
@@ -103,10 +103,9 @@ impl Shown<'_> {
                 Payload::Binary(bytes) => map.serialize_entry("binary", &STANDARD.encode(bytes)),
             };
         }
-        let mut rest = &self.0[..];
-        match read_value_with_max_depth(&mut rest, 512) {
-            Ok(value) if rest.is_empty() => map.serialize_entry("data", &value),
-            _ => map.serialize_entry("binary", &rmpv::Value::Binary(self.0.to_vec())),
+        match read(self.0) {
+            Some(value) => map.serialize_entry("data", &value),
+            None => map.serialize_entry("binary", &rmpv::Value::Binary(self.0.to_vec())),
         }
     }
 }

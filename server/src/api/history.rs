@@ -21,9 +21,11 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Which part of history.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// The position to go on from, as `EPOCH:OFFSET`; `oldest`, or nothing, for all that there is.
+    #[param(pattern = "^(oldest|[0-9]{1,15}:[0-9]{1,15})$")]
     since: Option<String>,
     /// Most events, 1 to 1000; 100 unless given. An answer may have fewer, and say that there are more.
     #[param(minimum = 1, maximum = 1000)]
@@ -61,7 +63,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// Reads a topic's history
 #[utoipa::path(
     get, path = "/v1/topics/{topic}/events", tag = "topics", operation_id = "history",
-    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, example = "room:42"), Part),
+    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"), Part),
     responses((status = 200, description = "What there is", body = History), Refused),
 )]
 pub(super) async fn read(

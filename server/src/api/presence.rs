@@ -20,12 +20,14 @@ use utoipa::{IntoParams, ToSchema};
 
 /// How much is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// Only the numbers.
     #[serde(default)]
     counts: bool,
     /// Entries with an id above this one.
+    #[param(maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
     /// Most entries, 1 to 1000; 1000 unless given.
     #[param(minimum = 1, maximum = 1000)]
@@ -84,7 +86,7 @@ impl Serialize for Entry {
 /// Tells who is in a topic
 #[utoipa::path(
     get, path = "/v1/topics/{topic}/presence", tag = "topics", operation_id = "presence",
-    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, example = "room:42"), Wanted),
+    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"), Wanted),
     responses((status = 200, description = "Who is there", body = Presence), Refused),
 )]
 pub(super) async fn read(

@@ -50,7 +50,7 @@ const MOST_KEY: usize = 255;
 #[utoipa::path(
     post, path = "/v1/topics/{topic}/events", tag = "topics", operation_id = "publish",
     params(
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, example = "room:42"),
+        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes", min_length = 1, max_length = 255),
     ),
     request_body(content((NewEvent = "application/json"), (NewEvent = "application/msgpack"))),
@@ -111,7 +111,8 @@ pub(super) enum Outcome {
 
 /// Publishes many events, each to some topics
 ///
-/// What fails does not hold up the rest; each has an answer of its own. An `Idempotency-Key` holds for every one of them, by its
+/// If an event is not legal in itself, none is published. What fails for other reasons does not hold up the rest; each has an answer
+/// of its own. An `Idempotency-Key` holds for every one of them, by its
 /// number in the list and its topic.
 #[utoipa::path(
     post, path = "/v1/events", tag = "topics", operation_id = "publishMany",
@@ -130,10 +131,16 @@ pub(super) async fn batch(
     if events.iter().map(|event| event.topics.len().max(1)).sum::<usize>() > MOST_ITEMS {
         return Err(Problem::illegal("at most 1000 events and topics at a time"));
     }
+    // The header is checked also where there is nothing to publish.
+    id(&caller, &headers, 0)?;
+    // All of them are looked at before any is published: a request is refused as a whole, or not.
+    let most = api.node.shared.bounds.limits.payload;
+    let checked = |(number, Addressed { topics, event }): (usize, Addressed)| {
+        Ok((topics, event.check(most)?, id(&caller, &headers, number)?))
+    };
+    let events = events.into_iter().enumerate().map(checked).collect::<Result<Vec<_>, Problem>>()?;
     let mut results = Vec::with_capacity(events.len());
-    for (number, Addressed { topics, event }) in events.into_iter().enumerate() {
-        let id = id(&caller, &headers, number)?;
-        let event = event.check(api.node.shared.bounds.limits.payload)?;
+    for (topics, event, id) in events {
         let mut outcomes = Vec::with_capacity(topics.len());
         for topic in &topics {
             let outcome = match legal(topic)

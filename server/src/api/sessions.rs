@@ -23,6 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Which sessions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Those of this user.
@@ -83,22 +84,29 @@ impl Row {
 
 /// How a session is to end.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Farewell {
     /// Whether the client may come back with a new session. If not, it is told FORBIDDEN, and stays away until its application
     /// connects it again.
     #[serde(default)]
     reconnect: bool,
-    /// What it is told besides, at most 512 bytes.
+    /// What it is told besides, at most 512 characters, of which it is told 512 bytes.
     #[serde(default)]
     #[param(max_length = 512)]
     reason: String,
 }
 
+/// Longest reason in characters.
+const MOST_REASON: usize = 512;
+
 impl Farewell {
-    pub(super) fn refusal(&self) -> Refusal {
+    pub(super) fn refusal(&self) -> Result<Refusal, Problem> {
+        if self.reason.chars().count() > MOST_REASON {
+            return Err(Problem::illegal("a reason has at most 512 characters"));
+        }
         let code = if self.reconnect { Code::SESSION_ENDED } else { Code::FORBIDDEN };
-        if self.reason.is_empty() { Refusal::new(code) } else { Refusal::because(code, &self.reason) }
+        Ok(if self.reason.is_empty() { Refusal::new(code) } else { Refusal::because(code, &self.reason) })
     }
 }
 
@@ -113,6 +121,7 @@ pub(super) struct Done {
 #[serde(deny_unknown_fields)]
 pub(super) struct Direct {
     /// The topic in which they get it; in every topic that they have joined unless given.
+    #[schema(max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$")]
     topic: Option<String>,
     /// The message; without a key.
     event: NewEvent,
@@ -191,7 +200,7 @@ pub(super) async fn disconnect(
     format: Format,
 ) -> Result<Response, Problem> {
     caller.may_all(Scope::Control)?;
-    named(&api, &name)?.finish(&farewell.refusal());
+    named(&api, &name)?.finish(&farewell.refusal()?);
     Ok(format.reply(&Done { sessions: 1 }))
 }
 
@@ -202,7 +211,7 @@ pub(super) async fn disconnect(
     delete, path = "/v1/sessions/{session}/topics/{topic}", tag = "sessions", operation_id = "unsubscribe",
     params(
         ("session" = String, Path, description = "Its public name"),
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255),
+        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$"),
     ),
     responses((status = 200, description = "The membership has ended", body = Done), Refused),
 )]

@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Which topics.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Those whose names begin so.
@@ -111,7 +112,7 @@ pub(super) async fn list(
 /// One that is not in use is as good as any other, only that nobody reads it and it holds nothing.
 #[utoipa::path(
     get, path = "/v1/topics/{topic}", tag = "topics", operation_id = "topic",
-    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, example = "room:42")),
+    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42")),
     responses((status = 200, description = "What there is of it", body = Row), Refused),
 )]
 pub(super) async fn one(

@@ -53,7 +53,7 @@ pub(super) async fn disconnect(
     format: Format,
 ) -> Result<Response, Problem> {
     caller.may_all(Scope::Control)?;
-    let why = farewell.refusal();
+    let why = farewell.refusal()?;
     let ended = of(&api, &user).inspect(|session| session.finish(&why));
     Ok(format.reply(&Done { sessions: ended.count() as u64 }))
 }
@@ -65,7 +65,7 @@ pub(super) async fn disconnect(
     delete, path = "/v1/users/{user}/topics/{topic}", tag = "users", operation_id = "unsubscribeUser",
     params(
         ("user" = String, Path, description = "The user, as tokens name it"),
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255),
+        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$"),
     ),
     responses((status = 200, description = "They have ended", body = Done), Refused),
 )]
