@@ -1,6 +1,7 @@
 //! What the stories stand on: a server to talk to, a peer that speaks raw frames, the real binaries, and a network that
 //! changes.
 
+pub mod backend;
 pub mod http;
 pub mod lab;
 pub mod process;
