@@ -237,13 +237,11 @@ pub(super) mod tests {
     fn what_a_backend_has_granted_is_kept_and_not_prolonged() {
         let all = json!([{"topics": "*", "may": ["join"]}]);
         let room = Capabilities::from_claim(&json!([{"topics": "room:*", "may": ["join"]}])).unwrap();
-        let allowed = || Allowed {
-            capabilities: Some(room.clone()),
-            expires_in: Some(Duration::from_secs(60)),
-            data: Some(json!(7)),
-            ..Allowed::default()
-        };
-        let before = pass(json!({"sub": "ada"})).grant_more(allowed(), 100);
+        let mut allowed = Allowed::default();
+        allowed.capabilities = Some(room);
+        allowed.expires_in = Some(Duration::from_secs(60));
+        allowed.data = Some(json!(7));
+        let before = pass(json!({"sub": "ada"})).grant_more(allowed, 100);
         let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before);
         assert_eq!(refused(&after, join("room:1")), None);
         assert_eq!(refused(&after, join("other")), Some(Code::FORBIDDEN));
