@@ -22,6 +22,7 @@ pub(crate) use answer::Allowed;
 use answer::Decision;
 use breaker::{Breaker, Change};
 use bytes::Bytes;
+pub(crate) use connect::Word;
 use dunlin_hub::presence::Diff;
 use dunlin_proto::{Topic, frame::Refusal};
 use fault::Fault;
@@ -87,15 +88,19 @@ impl Webhooks {
         }
     }
 
-    /// Asks for a decision. `has_token` counts if there is none.
-    async fn decide(&self, mut request: Map<String, Value>, has_token: bool) -> Result<Allowed, Refusal> {
+    /// Asks for a decision; `None` if there is none and the policy allows it. `has_token` counts then.
+    async fn decide(
+        &self,
+        mut request: Map<String, Value>,
+        has_token: bool,
+    ) -> Result<Option<Allowed>, Refusal> {
         let kind = request::kind(&request);
         let began = Instant::now();
         let id = format!("msg_{:032x}", rand::random::<u128>());
         request.insert("id".into(), id.as_str().into());
         request.insert("node".into(), (*self.node).into());
         let body = Bytes::from(Value::Object(request).to_string());
-        let decided = self.ask(&id, &body).await;
+        let decided = self.ask(kind, &id, &body).await;
         histogram!("dunlin_webhook_seconds", "type" => kind).record(began.elapsed());
         let outcome = match &decided {
             Ok(Decision::Allow(_)) => "allowed",
@@ -104,17 +109,17 @@ impl Webhooks {
         };
         counter!("dunlin_webhook_requests_total", "type" => kind, "outcome" => outcome).increment(1);
         match decided {
-            Ok(Decision::Allow(allowed)) => Ok(*allowed),
+            Ok(Decision::Allow(allowed)) => Ok(Some(*allowed)),
             Ok(Decision::Deny(refusal)) => Err(refusal),
             Err(fault) => {
                 tracing::debug!(%fault, kind, "no decision of the backend");
-                policy::when_down(self.config.down, has_token).map(|()| Allowed::default())
+                policy::when_down(self.config.down, has_token).map(|()| None)
             }
         }
     }
 
     /// A decision, within the time that there is for it.
-    async fn ask(&self, id: &str, body: &Bytes) -> Result<Decision, Fault> {
+    async fn ask(&self, kind: &str, id: &str, body: &Bytes) -> Result<Decision, Fault> {
         let end = tokio::time::Instant::now() + self.config.timeout;
         let _place = timeout_at(end, self.place()).await.map_err(|_| Fault::Busy)??;
         let mut longest = FIRST_PAUSE;
@@ -125,6 +130,7 @@ impl Webhooks {
             }
             let answer = timeout_at(end, self.client.post(id, body.clone())).await;
             let decided = answer.unwrap_or(Err(Fault::Silence)).and_then(|answer| answer.read());
+            let decided = if kind == "connect" { decided.and_then(Decision::check_connect) } else { decided };
             self.note(decided.as_ref().map(drop).map_err(|fault| *fault));
             let fault = match decided {
                 Err(fault) if left > 0 && fault != Fault::Silence => fault,

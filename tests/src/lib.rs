@@ -2,6 +2,7 @@
 //! changes.
 
 pub mod backend;
+pub mod decider;
 pub mod http;
 pub mod lab;
 pub mod process;

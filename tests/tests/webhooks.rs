@@ -2,41 +2,29 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use axum::{
-    Json, Router,
-    extract::State,
+    Json,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
-    routing::post,
 };
-use dunlin_client::{Code, JoinOptions, Message, PushError};
+use dunlin_client::{Ask, Code, JoinOptions, Message, PushError};
 use dunlin_proto::frame::channel::{FromClient, FromServer};
 use dunlin_tests::{
+    decider::{self, Backend, yes},
     over_every_transport,
-    raw::{Stream, greet, hello, join, joined},
+    raw::{Stream, greet, hello, join, joined, push},
     server::{Over, Running},
     soon,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc};
 
-over_every_transport!(a_backend_decides_and_is_told);
-
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-type Seen = mpsc::UnboundedSender<Value>;
+over_every_transport!(a_backend_decides_and_is_told, pushes_stay_in_order_and_bytes_stay_bytes);
 
 /// A backend that behaves as the topic of a request says.
-async fn backend() -> (String, mpsc::UnboundedReceiver<Value>) {
-    let (seen, requests) = mpsc::unbounded_channel();
-    let router = Router::new().route("/hook", post(answer)).with_state(seen);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, requests)
+async fn backend() -> Backend {
+    Backend::start(answer).await
 }
 
-async fn answer(State(seen): State<Seen>, Json(request): Json<Value>) -> Response {
-    seen.send(request.clone()).unwrap();
+async fn answer(request: Value) -> Response {
     if request["type"] == "connect" {
         return Json(json!({"allow": true, "user": "ada", "data": {"tenant": 7}})).into_response();
     }
@@ -63,7 +51,7 @@ async fn answer(State(seen): State<Seen>, Json(request): Json<Value>) -> Respons
 async fn start(over: Over, url: &str, more: &[(&str, &str)]) -> Running {
     let base = [
         ("webhook.url", url),
-        ("webhook.secret", SECRET),
+        ("webhook.secret", decider::SECRET),
         ("webhook.topics", "asked:*"),
         ("webhook.timeout", "2s"),
     ];
@@ -84,8 +72,8 @@ async fn refused(server: &Running, topic: &str) -> (Code, String) {
 }
 
 async fn a_backend_decides_and_is_told(over: Over) {
-    let (url, mut requests) = backend().await;
-    let server = start(over, &url, &[]).await;
+    let mut backend = backend().await;
+    let server = start(over, &backend.url, &[]).await;
     let client = server.client().await;
     let mut member = soon("a join", client.join("asked:1", JoinOptions::default())).await.unwrap();
     assert_eq!(member.reply().as_ref(), b"\xa7welcome");
@@ -103,7 +91,7 @@ async fn a_backend_decides_and_is_told(over: Over) {
     client.close().await;
     let mut told = Vec::new();
     while !told.iter().any(|notice: &Value| notice["type"] == "end") {
-        let request = soon("a notice", requests.recv()).await.unwrap();
+        let request = soon("a notice", backend.requests.recv()).await.unwrap();
         match request["events"].as_array() {
             Some(events) => told.extend(events.clone()),
             None if request["type"] == "connect" => assert_eq!(request["session"]["name"], Value::Null),
@@ -122,14 +110,73 @@ async fn a_backend_decides_and_is_told(over: Over) {
 
 #[tokio::test]
 async fn wrong_answers_have_their_codes_and_leak_nothing() {
-    let (url, _requests) = backend().await;
+    let backend = backend().await;
     for topic in ["asked:slow", "asked:garbage", "asked:broken", "asked:elsewhere", "asked:long"] {
         // A server each: the breaker has no say.
-        let server = start(Over::Memory, &url, &[("webhook.timeout", "300ms")]).await;
+        let server = start(Over::Memory, &backend.url, &[("webhook.timeout", "300ms")]).await;
         let expected = (Code::UNAVAILABLE, "the application does not answer".into());
         assert_eq!(refused(&server, topic).await, expected, "{topic}");
     }
-    let server = start(Over::Memory, &url, &[]).await;
+    let server = start(Over::Memory, &backend.url, &[]).await;
     assert_eq!(refused(&server, "asked:forbidden").await.0, Code::FORBIDDEN);
     assert_eq!(refused(&server, "asked:code").await, (Code::REJECTED, "no".into()));
+}
+
+async fn pushes_stay_in_order_and_bytes_stay_bytes(over: Over) {
+    // No value of MessagePack begins with 0xc1.
+    let backend = Backend::start(async |request: Value| match request["binary"].as_str() {
+        // The first is thought about for longer than the others.
+        Some("wQAB") => {
+            tokio::task::yield_now().await;
+            Json(json!({"allow": true, "binary": "wf8="})).into_response()
+        }
+        _ => yes(),
+    })
+    .await;
+    let server = start(over, &backend.url, &[("webhook.events", "push")]).await;
+    let connection = server.dial().await;
+    let (_control, _) = greet(&connection, hello()).await;
+    let (mut member, _) = joined(&connection, join("asked:1")).await;
+    let pushed: [&[u8]; 4] = [b"\xc1\x00\x01", b"\x01", b"\xc1\x02", b"\xc4\x01\xff"];
+    for (reference, payload) in (1..).zip(pushed) {
+        member.send(push(reference, payload)).await;
+    }
+    let mut events = Vec::new();
+    while events.len() < pushed.len() {
+        if let Some(FromServer::Event(event)) = soon("an event", member.channel()).await {
+            events.push(event.payload);
+        }
+    }
+    let expected: [&[u8]; 4] = [b"\xc1\xff", pushed[1], pushed[2], pushed[3]];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn a_backend_is_told_who_is_there() {
+    let mut backend = Backend::start(async |request: Value| match request["type"].as_str() {
+        Some("join") => Json(json!({"allow": true, "presence": {"as": "host"}})).into_response(),
+        _ => yes(),
+    })
+    .await;
+    let server = start(Over::Memory, &backend.url, &[("webhook.events", "join,presence")]).await;
+    let client = server.client().await;
+    let options = JoinOptions { presence: Ask::Full, ..JoinOptions::default() };
+    let member = soon("a join", client.join("asked:1", options)).await.unwrap();
+    let come = presence(&mut backend).await;
+    assert_eq!((&come["topic"], &come["entries"]), (&json!("asked:1"), &json!(1)));
+    assert_eq!(come["joins"][0]["data"], json!({"as": "host"}));
+    member.leave().await;
+    let gone = presence(&mut backend).await;
+    assert_eq!((&gone["entries"], &gone["leaves"][0]["id"]), (&json!(0), &come["joins"][0]["id"]));
+}
+
+/// The next notice of who is there.
+async fn presence(backend: &mut Backend) -> Value {
+    loop {
+        let request = soon("a notice", backend.requests.recv()).await.unwrap();
+        let notices = request["events"].as_array().cloned().unwrap_or_default();
+        if let Some(notice) = notices.into_iter().find(|notice| notice["type"] == "presence") {
+            return notice;
+        }
+    }
 }

@@ -92,10 +92,11 @@ pub(super) async fn refresh(
 ) -> Result<Response, Problem> {
     caller.may_all(Scope::Control)?;
     let session = named(&api, &name)?;
+    let held = session.pass();
     // That the token is no good is the request's fault, and not that of the caller's key.
     let pass = api
         .node
-        .admit(Some(&token), |pass| Who::refreshing(&session, pass))
+        .admit(Some(&token), Some(&held), |pass| Who::refreshing(&session, pass))
         .await
         .map_err(|refusal| Problem::illegal(&refusal.message))?;
     if pass.user() != session.user() {

@@ -28,6 +28,8 @@ pub struct Pass {
 #[derive(Clone, Default)]
 struct Granted {
     user: Option<Box<str>>,
+    /// In place of what the token allows.
+    capabilities: Option<Capabilities>,
     expires: Option<Seconds>,
     /// What the backend is told with each request of the session.
     state: Option<Arc<Value>>,
@@ -58,9 +60,14 @@ impl Pass {
     /// This pass with what a backend grants in place of what the token allows.
     pub(super) fn grant_more(mut self, allowed: Allowed, now: Seconds) -> Self {
         let Allowed { user, capabilities, expires_in, data, .. } = allowed;
-        self.capabilities = capabilities.unwrap_or(self.capabilities);
         let expires = expires_in.map(|time| now.saturating_add(time.as_secs()));
-        self.granted = Granted { user, expires, state: data.map(Arc::new) };
+        self.granted = Granted { user, capabilities, expires, state: data.map(Arc::new) };
+        self
+    }
+
+    /// This pass with what a backend has granted to the one before, for as long as it has: the backend could not be asked again.
+    pub(crate) fn keep_granted(mut self, before: &Self) -> Self {
+        self.granted = before.granted.clone();
         self
     }
 
@@ -120,7 +127,7 @@ impl Pass {
     /// What is allowed on a topic.
     #[must_use]
     pub fn grant(&self, topic: &Topic) -> Option<&Grant> {
-        self.capabilities.on(topic)
+        self.granted.capabilities.as_ref().unwrap_or(&self.capabilities).on(topic)
     }
 
     /// Refuses a join that is not allowed, with this delivery. The server's own topics are not a token's to allow: their channel decides.
@@ -224,6 +231,25 @@ pub(super) mod tests {
         let oldest = Join { since: Some(Position::OLDEST), ..join("any") };
         assert_eq!(refused(&Pass::everybody(), oldest), None);
         assert_eq!(refused(&Pass::observer(), join("any")), Some(Code::FORBIDDEN));
+    }
+
+    #[test]
+    fn what_a_backend_has_granted_is_kept_and_not_prolonged() {
+        let all = json!([{"topics": "*", "may": ["join"]}]);
+        let room = Capabilities::from_claim(&json!([{"topics": "room:*", "may": ["join"]}])).unwrap();
+        let mut allowed = Allowed::default();
+        allowed.capabilities = Some(room);
+        allowed.expires_in = Some(Duration::from_secs(60));
+        allowed.data = Some(json!(7));
+        let before = pass(json!({"sub": "ada"})).grant_more(allowed, 100);
+        let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before);
+        assert_eq!(refused(&after, join("room:1")), None);
+        assert_eq!(refused(&after, join("other")), Some(Code::FORBIDDEN));
+        assert_eq!((after.expires(), after.state()), (Some(160), Some(&json!(7))));
+        // Where the backend has left rights to the token, the new one counts.
+        let before = pass(json!({"sub": "ada"})).grant_more(Allowed::default(), 100);
+        let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before);
+        assert_eq!(refused(&after, join("other")), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     drain::Drain,
     frames::{Frames, Room},
     guard::{Access, Place},
-    webhook::{Webhooks, Who},
+    webhook::{Webhooks, Who, Word},
 };
 use dunlin_proto::{
     Code,
@@ -78,18 +78,23 @@ impl Node {
     }
 
     /// What a client may do, by its token and by the backend's word. The backend is not asked about who only looks at the
-    /// server's own figures.
+    /// server's own figures. A session that has a pass keeps what was granted with it while the backend does not answer.
     pub(crate) async fn admit(
         &self,
         token: Option<&str>,
+        held: Option<&Pass>,
         who: impl Fn(&Pass) -> Who,
     ) -> Result<Pass, Refusal> {
         let is_observer = self.console.knows(token);
         let pass = self.gate.admit(token, is_observer).await?;
         let Some(webhooks) = self.webhooks.as_ref().filter(|_| !is_observer) else { return Ok(pass) };
         match webhooks.connect(&who(&pass), &pass, token).await? {
-            Some(allowed) => self.gate.grant(pass, allowed),
-            None => Ok(pass),
+            Word::Granted(allowed) => self.gate.grant(pass, *allowed),
+            Word::Down => Ok(match held {
+                Some(held) => pass.keep_granted(held),
+                None => pass,
+            }),
+            Word::Unasked => Ok(pass),
         }
     }
 }
@@ -126,7 +131,7 @@ async fn begin(node: &Arc<Node>, connection: &Connection, permit: Permit) -> Opt
     // Not kept: what it allows is.
     let token = greeted.hello.token.take();
     let who = |pass: &Pass| Who::greeting(&greeted.hello, connection, pass);
-    let pass = match node.admit(token.as_deref(), who).await {
+    let pass = match node.admit(token.as_deref(), None, who).await {
         Ok(pass) => pass,
         Err(refusal) => {
             handshake::refuse(&node.shared.tally, connection, greeted.send, refusal).await;
@@ -319,7 +324,8 @@ impl Served<'_> {
     async fn refresh(&self, token: &str) -> Result<FromServer, Refusal> {
         let Opened { session, generation, .. } = self.opened;
         session.rates.join()?;
-        let pass = self.node.admit(Some(token), |pass| Who::refreshing(session, pass)).await?;
+        let held = session.pass();
+        let pass = self.node.admit(Some(token), Some(&held), |pass| Who::refreshing(session, pass)).await?;
         if pass.user() != session.user() {
             return Err(Refusal::because(Code::FORBIDDEN, "the token is another user's"));
         }

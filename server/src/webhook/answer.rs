@@ -77,6 +77,18 @@ pub(super) fn read(status: StatusCode, is_json: bool, body: &[u8]) -> Result<Dec
     }
 }
 
+/// Most bytes of JSON that a backend is told with each request of a session.
+const MOST_STATE: usize = 4 * 1024;
+
+impl Decision {
+    /// Checks what is bound more closely in a connect: its data stay as long as the session.
+    pub(super) fn check_connect(self) -> Result<Self, Fault> {
+        let is_long = matches!(&self, Self::Allow(allowed)
+            if allowed.data.as_ref().is_some_and(|data| data.to_string().len() > MOST_STATE));
+        if is_long { Err(Fault::Data) } else { Ok(self) }
+    }
+}
+
 impl Raw {
     fn decide(self) -> Result<Decision, Fault> {
         if !self.allow {
@@ -172,6 +184,14 @@ mod tests {
         assert_eq!(read(StatusCode::FOUND, true, b""), Err(Fault::Status));
         assert_eq!(read(StatusCode::BAD_GATEWAY, true, b""), Err(Fault::Status));
         assert_eq!(read(StatusCode::TOO_MANY_REQUESTS, true, b""), Err(Fault::Status));
+    }
+
+    #[test]
+    fn what_stays_with_a_session_is_bounded() {
+        let connect = |len| answer(&json!({"allow": true, "data": "x".repeat(len)})).unwrap().check_connect();
+        // The quotes count.
+        assert!(connect(MOST_STATE - 2).is_ok());
+        assert_eq!(connect(MOST_STATE - 1), Err(Fault::Data));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Channel for Hooked {
             return self.plain.join(context, params).await;
         };
         let request = request::join(who, context, params.as_ref().unwrap_or(&Bytes::new()));
-        let allowed = self.webhooks.decide(request, has_token(context)).await?;
+        let allowed = self.webhooks.decide(request, has_token(context)).await?.unwrap_or_default();
         let shown = allowed.presence.or(params);
         let reply = self.plain.join(context, shown).await?;
         Ok(allowed.reply.unwrap_or(reply))
@@ -50,7 +50,8 @@ impl Channel for Hooked {
         let Some(who) = self.asked(Asked::Push, context) else {
             return self.plain.handle_in(context, push).await;
         };
-        let allowed = self.webhooks.decide(request::push(who, context, &push), has_token(context)).await?;
+        let request = request::push(who, context, &push);
+        let allowed = self.webhooks.decide(request, has_token(context)).await?.unwrap_or_default();
         if allowed.is_handled {
             return Ok(allowed.reply.unwrap_or_default());
         }

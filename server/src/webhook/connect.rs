@@ -17,6 +17,7 @@ impl Who {
             agent: hello.agent.clone(),
             address: connection.remote_address(),
             transport: connection.kind(),
+            resumes: hello.resume.is_some(),
         }
     }
 
@@ -26,20 +27,25 @@ impl Who {
     }
 }
 
+/// The backend's word about a connection that may be.
+pub(crate) enum Word {
+    /// It is not to be asked.
+    Unasked,
+    /// It grants this.
+    Granted(Box<Allowed>),
+    /// It could not be asked, and the policy allows it.
+    Down,
+}
+
 impl Webhooks {
-    /// Whether a client may connect, and what the backend grants it; `None` if the backend is not to be asked. The token is told
-    /// only where the server does not check it.
-    pub(crate) async fn connect(
-        &self,
-        who: &Who,
-        pass: &Pass,
-        token: Option<&str>,
-    ) -> Result<Option<Allowed>, Refusal> {
+    /// Whether a client may connect, and what the backend grants it. The token is told only where the server does not check it.
+    pub(crate) async fn connect(&self, who: &Who, pass: &Pass, token: Option<&str>) -> Result<Word, Refusal> {
         if !self.config.wants(Asked::Connect) {
-            return Ok(None);
+            return Ok(Word::Unasked);
         }
         let has_token = pass.fingerprint().is_some();
         let token = token.filter(|_| !has_token);
-        self.decide(request::connect(who, token, pass.claims()), has_token).await.map(Some)
+        let allowed = self.decide(request::connect(who, token, pass.claims()), has_token).await?;
+        Ok(allowed.map_or(Word::Down, |allowed| Word::Granted(Box::new(allowed))))
     }
 }

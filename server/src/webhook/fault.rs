@@ -15,6 +15,9 @@ pub(super) enum Fault {
     /// The answer is longer than it may be, not JSON, or says what cannot be.
     #[error("the answer is none")]
     Garbage,
+    /// What it wants to be told with each request of a session is longer than that may be.
+    #[error("the data of a connect are longer than 4 KiB")]
+    Data,
     /// It has failed lately, and is left alone.
     #[error("the backend has failed lately")]
     Open,
@@ -31,6 +34,7 @@ impl Fault {
             Self::Connection => "connection",
             Self::Status => "status",
             Self::Garbage => "garbage",
+            Self::Data => "data",
             Self::Open => "open",
             Self::Busy => "busy",
         }

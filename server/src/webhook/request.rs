@@ -22,6 +22,8 @@ pub(crate) struct Who {
     pub(super) agent: String,
     pub(super) address: SocketAddr,
     pub(super) transport: Kind,
+    /// Whether it says hello with a ticket of a session that it had.
+    pub(super) resumes: bool,
 }
 
 impl Who {
@@ -33,6 +35,7 @@ impl Who {
             agent: session.agent.to_string(),
             address: seen.address,
             transport: seen.transport,
+            resumes: false,
         }
     }
 
@@ -61,6 +64,7 @@ pub(super) fn connect(
 ) -> Map<String, Value> {
     let mut request = begin("connect");
     request.insert("session".into(), who.json());
+    request.insert("resumes".into(), who.resumes.into());
     if let Some(token) = token {
         request.insert("token".into(), token.into());
     }
