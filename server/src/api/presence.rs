@@ -102,6 +102,9 @@ pub(super) async fn read(
     if !(1..=MOST_ITEMS).contains(&limit) {
         return Err(Problem::illegal("`limit` is 1 to 1000"));
     }
+    if after.is_some_and(|after| after > dunlin_proto::position::MAX) {
+        return Err(Problem::illegal("`after` is less than 2^53"));
+    }
     let present = &api.node.shared.presence;
     let occupancy = present.occupancy(&topic);
     let mut presence =
