@@ -25,7 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// The position to go on from, as `EPOCH:OFFSET`; `oldest`, or nothing, for all that there is.
-    #[param(pattern = "^(oldest|[0-9]{1,15}:[0-9]{1,15})$")]
+    #[param(pattern = "^(oldest|(0|[1-9][0-9]{0,14}|[1-8][0-9]{15}):(0|[1-9][0-9]{0,14}|[1-8][0-9]{15}))$")]
     since: Option<String>,
     /// Most events, 1 to 1000; 100 unless given. An answer may have fewer, and say that there are more.
     #[param(minimum = 1, maximum = 1000)]
