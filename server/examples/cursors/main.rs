@@ -19,14 +19,14 @@ use dunlin_server::{
     channel::{Channel, Context, Outgoing, Push},
     config::Sources,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Somebody at a board.
 struct Board;
 
 /// How a guest is shown.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Guest {
     name: String,
     /// `#rrggbb`
@@ -46,6 +46,11 @@ impl Guest {
     }
 }
 
+/// What was checked, and nothing that came along with it: a byte too many, and the others' pages could not read it.
+fn written(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    rmp_serde::to_vec_named(value).map_err(|_| Refusal::new(Code::INTERNAL))
+}
+
 impl Channel for Board {
     type Info = std::convert::Infallible;
 
@@ -55,17 +60,17 @@ impl Channel for Board {
             .map_err(|_| Refusal::because(Code::REJECTED, "a guest has a name and a colour"))?;
         guest.check()?;
         // One for each window, also if two have the same name.
-        context.track(context.session().name(), params)?;
+        context.track(context.session().name(), written(&guest)?)?;
         Ok(context.session().name().to_owned().into())
     }
 
     async fn handle_in(&mut self, context: &Context, push: Push) -> Result<Bytes, Refusal> {
         let place = rmp_serde::from_slice::<(f64, f64)>(&push.payload).ok().filter(|_| &*push.event == "at");
         match place {
-            Some((x, y)) if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) => {
+            Some(place @ (x, y)) if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) => {
                 // Whose cursor it is says the server: nobody moves another's.
                 let key = context.session().name().to_owned();
-                context.broadcast_from(Outgoing::new("at", push.payload).key(&key)).await?;
+                context.broadcast_from(Outgoing::new("at", written(&place)?).key(&key)).await?;
                 Ok(Bytes::new())
             }
             _ => Err(Refusal::because(Code::REJECTED, "push `at` with [x, y], each from 0 to 1")),
