@@ -15,19 +15,16 @@ use super::{
     fanout::figures,
     payload,
     peer::{Peer, PeerError},
-    ramp::{Ramped, ramp},
+    ramp::{Ramped, all_leave},
     report::{Meter, Report},
     schedule::{Schedule, parse_rate},
     stop::Stop,
-    subscription::Subscription,
+    subscription::{Subscription, subscribe},
     target::Target,
     times::Times,
     traffic::{Publisher, Traffic},
 };
-use crate::{
-    exit::{Exit, Failure},
-    text::parse_span,
-};
+use crate::{exit::Failure, text::parse_span};
 
 /// Has members leave and join, and connections break and resume, while messages flow
 ///
@@ -64,23 +61,10 @@ pub(super) async fn run(
     stop: Stop,
 ) -> Result<Report, Failure> {
     let name = target.topic(common)?;
-    let Ramped { peers, failures, .. } =
-        ramp("subscribing", args.count as usize, common.pace(), &stop, |n| {
-            let (target, name) = (target.clone(), name.clone());
-            async move {
-                let peer = target.connect(n, None).await?;
-                let subscription = Subscription::join(&peer, &name, target.timeout()).await?;
-                Ok::<_, PeerError>((peer, subscription))
-            }
-        })
-        .await;
+    let Ramped { peers, failures, .. } = subscribe(target, common, &name, args.count, &stop).await;
     let count = peers.len();
     let traffic = Traffic::new(count.max(1));
-    let nobody =
-        |error: PeerError| Failure::new(Exit::Failed, format!("nobody can publish to {name}: {error}"));
-    let peer = target.connect(0, None).await.map_err(nobody)?;
-    let publisher = Publisher::join(peer, &name, payload::MIN, traffic.clone(), target.timeout()).await;
-    let mut publisher = publisher.map_err(nobody)?;
+    let mut publisher = Publisher::open(target, &name, payload::MIN, &traffic).await?;
 
     let meter = Meter::start(common.server_pid);
     let (began, cycles) = (Instant::now(), Arc::new(Mutex::new(Cycles::default())));
@@ -93,12 +77,13 @@ pub(super) async fn run(
         let member = Member { number, peer, subscription, target: target.clone(), traffic: traffic.clone() };
         members.spawn(member.live(plan, cycles.clone(), over.subscribe()));
     }
-    publish(&mut publisher, &traffic, Schedule::new(args.messages), (began, end), &stop).await;
+    if publisher.open_loop(Schedule::new(args.messages), (began, end), &stop).await {
+        tokio::select! { () = sleep_until(end) => {}, () = stop.wait() => {} }
+    }
     let used = meter.read();
     traffic.settle(target.timeout()).await;
     over.send_replace(true);
-    let all = async { while members.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(Duration::from_secs(10), all).await;
+    all_leave(members).await;
     publisher.leave().await;
 
     let cycles = std::mem::take(&mut *cycles.lock().expect(UNPOISONED));
@@ -114,26 +99,6 @@ pub(super) async fn run(
 
 /// Nothing that locks it panics.
 const UNPOISONED: &str = "counting does not panic";
-
-async fn publish(
-    publisher: &mut Publisher,
-    traffic: &Traffic,
-    schedule: Schedule,
-    (began, end): (Instant, Instant),
-    stop: &Stop,
-) {
-    for number in 0.. {
-        let due = began + schedule.due(number);
-        if due >= end {
-            break;
-        }
-        tokio::select! { () = sleep_until(due) => {}, () = stop.wait() => return }
-        if let Err(error) = publisher.publish(due).await {
-            return traffic.fail(&error);
-        }
-    }
-    tokio::select! { () = sleep_until(end) => {}, () = stop.wait() => {} }
-}
 
 /// Which of all cycles are one member's.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use super::{
     Common,
     peer::{Peer, PeerError, Stream, topic},
-    ramp::{Ramped, progress, ramp},
+    ramp::{Ramped, all_leave, progress, ramp},
     report::{Meter, Report},
     stop::Stop,
     target::Target,
@@ -127,8 +127,7 @@ impl Crowd {
             lost += u64::from(was_lost);
         }
         self.gone.send_replace(true);
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(10), all).await;
+        all_leave(self.tasks).await;
         lost
     }
 }

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::{
     Common, Span, payload,
     peer::PeerError,
-    ramp::{self, Failures, Ramped, ramp},
+    ramp::{self, Failures, Ramped},
     report::{Meter, Report, Used},
     stop::Stop,
-    subscription::{Readers, Subscription},
+    subscription::{Readers, subscribe},
     target::Target,
     traffic::{Publisher, Tally, Traffic},
 };
@@ -113,28 +113,14 @@ impl Stage {
         size: u32,
         stop: &Stop,
     ) -> Result<Self, Failure> {
-        let ramped = ramp("subscribing", readers as usize, common.pace(), stop, |n| {
-            let (target, name) = (target.clone(), name.to_owned());
-            async move {
-                let peer = target.connect(n, None).await?;
-                let subscription = Subscription::join(&peer, &name, target.timeout()).await?;
-                Ok::<_, PeerError>((peer, subscription))
-            }
-        });
-        let Ramped { peers, failures, .. } = ramped.await;
+        let Ramped { peers, failures, .. } = subscribe(target, common, name, readers, stop).await;
         let readers = peers.len();
         if readers == 0 {
             let why = failures.into_keys().next().unwrap_or_else(|| "interrupted".into());
             return Err(Failure::new(Exit::Failed, format!("nobody could subscribe to {name}: {why}")));
         }
         let traffic = Traffic::new(readers);
-        let publisher = async {
-            let peer = target.connect(0, None).await?;
-            Publisher::join(peer, name, size as usize, traffic.clone(), target.timeout()).await
-        };
-        let publisher = publisher
-            .await
-            .map_err(|error| Failure::new(Exit::Failed, format!("nobody can publish to {name}: {error}")))?;
+        let publisher = Publisher::open(target, name, size as usize, &traffic).await?;
         let tasks = Readers::start(peers, &traffic);
         Ok(Self { publisher, traffic, readers, tasks, failures })
     }

@@ -1,8 +1,6 @@
 //! `dunlin bench latency`: from the moment when a message is due to its delivery, at a fixed rate.
 
-use std::sync::Arc;
-
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     Common, Span,
@@ -13,7 +11,6 @@ use super::{
     schedule::{Schedule, parse_rate},
     stop::Stop,
     target::Target,
-    traffic::{Publisher, Traffic},
 };
 use crate::exit::Failure;
 
@@ -53,13 +50,12 @@ pub(super) async fn run(
     let schedule = Schedule::new(args.rate);
     let began = Instant::now();
     let (warm, end) = (began + args.span.warmup, began + args.span.warmup + args.span.duration);
-    let mut number = 0;
     let traffic = stage.traffic.clone();
-    open_loop(&mut stage.publisher, &traffic, schedule, (began, warm), &mut number, &stop).await;
+    stage.publisher.open_loop(schedule, (began, warm), &stop).await;
     traffic.settle(target.timeout()).await;
     traffic.begin();
     let meter = Meter::start(common.server_pid);
-    open_loop(&mut stage.publisher, &traffic, schedule, (began, end), &mut number, &stop).await;
+    stage.publisher.open_loop(schedule, (began, end), &stop).await;
     let used = meter.read();
     traffic.settle(target.timeout()).await;
 
@@ -71,32 +67,4 @@ pub(super) async fn run(
     report.add("rate", args.rate).add("idle", count).add("subscribers", args.subscribers);
     report.add("size", args.size).add("seconds", used.took.as_secs_f64()).add("interrupted", stop.is_set());
     Ok(report)
-}
-
-/// Publishes what is due from now until the end, each message stamped with the moment at which it was due.
-async fn open_loop(
-    publisher: &mut Publisher,
-    traffic: &Arc<Traffic>,
-    schedule: Schedule,
-    (began, end): (Instant, Instant),
-    number: &mut u64,
-    stop: &Stop,
-) {
-    loop {
-        let due = began + schedule.due(*number);
-        if due >= end {
-            return;
-        }
-        let publish = async {
-            sleep_until(due).await;
-            publisher.publish(due).await
-        };
-        tokio::select! {
-            published = publish => if let Err(error) = published {
-                return traffic.fail(&error);
-            },
-            () = stop.wait() => return,
-        }
-        *number += 1;
-    }
 }

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{peer::PeerError, schedule::Schedule, stop::Stop, times::Times};
@@ -116,6 +116,12 @@ impl<T> Ramped<T> {
             Err(error) => count(&mut self.failures, &error),
         }
     }
+}
+
+/// Waits until all who leave have left; who takes longer than ten seconds is cut off.
+pub(super) async fn all_leave<T: 'static>(mut leaving: JoinSet<T>) {
+    let all = async { while leaving.join_next().await.is_some() {} };
+    let _ = timeout(Duration::from_secs(10), all).await;
 }
 
 /// A bar on standard error, if that is a terminal.

@@ -8,15 +8,15 @@ use tokio::time::{Instant, timeout};
 use super::{
     Common, payload,
     peer::{Peer, PeerError, Ticket},
-    ramp::{self, Pace, Ramped, ramp},
+    ramp::{self, Pace, Ramped, all_leave, ramp},
     report::{Meter, Report},
     sequence::Verdict,
     stop::Stop,
-    subscription::Subscription,
+    subscription::{Subscription, subscribe},
     target::Target,
-    traffic::{Publisher, Traffic},
+    traffic::{Publisher, Traffic, cannot_publish},
 };
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 
 /// Cuts everybody off, and has them resume at once
 ///
@@ -46,26 +46,13 @@ pub(super) async fn run(
 ) -> Result<Report, Failure> {
     let name = target.topic(common)?;
     let memory = Meter::start(common.server_pid);
-    let Ramped { peers, mut failures, .. } =
-        ramp("subscribing", args.count as usize, common.pace(), &stop, |n| {
-            let (target, name) = (target.clone(), name.clone());
-            async move {
-                let peer = target.connect(n, None).await?;
-                let subscription = Subscription::join(&peer, &name, target.timeout()).await?;
-                Ok::<_, PeerError>((peer, subscription))
-            }
-        })
-        .await;
+    let Ramped { peers, mut failures, .. } = subscribe(target, common, &name, args.count, &stop).await;
     let (count, growth) = (peers.len(), memory.read().server_growth);
     let traffic = Traffic::new(count.max(1));
-    let nobody =
-        |error: PeerError| Failure::new(Exit::Failed, format!("nobody can publish to {name}: {error}"));
-    let peer = target.connect(0, None).await.map_err(nobody)?;
-    let publisher = Publisher::join(peer, &name, payload::MIN, traffic.clone(), target.timeout()).await;
-    let mut publisher = publisher.map_err(nobody)?;
+    let mut publisher = Publisher::open(target, &name, payload::MIN, &traffic).await?;
     let away: Vec<Away> = peers.into_iter().map(|(peer, subscription)| cut(peer, subscription)).collect();
     for _ in 0..args.missed {
-        publisher.publish(Instant::now()).await.map_err(nobody)?;
+        publisher.publish(Instant::now()).await.map_err(|error| cannot_publish(&name, &error))?;
     }
 
     let at_once = if args.at_once == 0 { count.max(1) } else { args.at_once as usize };
@@ -87,7 +74,7 @@ pub(super) async fn run(
     let returned = back.peers.len();
     ramp::add(&mut failures, back.failures);
     ramp::add(&mut failures, traffic.tallied().failures);
-    leave(back.peers.into_iter().map(|back| back.peer)).await;
+    all_leave(back.peers.into_iter().map(|back| back.peer.leave()).collect()).await;
     publisher.leave().await;
 
     let tally = traffic.tallied();
@@ -141,10 +128,4 @@ async fn come_back(
     };
     timeout(target.timeout(), catch_up).await.unwrap_or(Err(PeerError::Silent))?;
     Ok(Back { peer, after: began.elapsed(), _subscription: subscription })
-}
-
-async fn leave(peers: impl Iterator<Item = Peer>) {
-    let mut leaving: tokio::task::JoinSet<()> = peers.map(Peer::leave).collect();
-    let all = async { while leaving.join_next().await.is_some() {} };
-    let _ = timeout(Duration::from_secs(10), all).await;
 }

@@ -6,9 +6,13 @@ use dunlin_client::{Position, Start};
 use dunlin_proto::frame::channel::{FromServer, Join};
 
 use super::{
+    Common,
     payload::Stamp,
     peer::{Peer, PeerError, Stream, topic},
+    ramp::{Ramped, all_leave, ramp},
     sequence::{Sequence, Verdict},
+    stop::Stop,
+    target::Target,
     traffic::Traffic,
 };
 
@@ -21,8 +25,27 @@ pub(super) struct Subscription {
     sequence: Sequence,
 }
 
+/// Brings in so many that join the topic.
+pub(super) async fn subscribe(
+    target: &Target,
+    common: &Common,
+    name: &str,
+    count: u32,
+    stop: &Stop,
+) -> Ramped<(Peer, Subscription)> {
+    ramp("subscribing", count as usize, common.pace(), stop, |n| {
+        let (target, name) = (target.clone(), name.to_owned());
+        async move {
+            let peer = target.connect(n, None).await?;
+            let subscription = Subscription::join(&peer, &name, target.timeout()).await?;
+            Ok((peer, subscription))
+        }
+    })
+    .await
+}
+
 impl Subscription {
-    pub(super) async fn join(peer: &Peer, name: &str, patience: Duration) -> Result<Self, PeerError> {
+    async fn join(peer: &Peer, name: &str, patience: Duration) -> Result<Self, PeerError> {
         let (stream, joined) = peer.join(Join::new(topic(name)), patience).await?;
         Ok(Self { name: name.into(), stream, position: joined.position, sequence: Sequence::default() })
     }
@@ -97,9 +120,8 @@ impl Readers {
         Self { tasks, gone }
     }
 
-    pub(super) async fn leave(mut self) {
+    pub(super) async fn leave(self) {
         self.gone.send_replace(true);
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(10), all).await;
+        all_leave(self.tasks).await;
     }
 }

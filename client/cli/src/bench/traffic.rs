@@ -13,17 +13,21 @@ use dunlin_proto::frame::channel::{Delivery, FromClient, FromServer, Join, Push}
 use dunlin_transport::SendStream;
 use tokio::{
     sync::{Notify, Semaphore},
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     payload::Stamp,
     peer::{Peer, PeerError, Receiver, topic},
     ramp::{self, Failures},
+    schedule::Schedule,
     sequence::Verdict,
+    stop::Stop,
+    target::Target,
     times::Times,
     window::Window,
 };
+use crate::exit::{Exit, Failure};
 
 /// What all ends of the traffic share.
 #[derive(Debug)]
@@ -159,16 +163,26 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// Joins the topic without reading it.
-    pub(super) async fn join(
-        peer: Peer,
+    /// Brings in one that joins the topic without reading it.
+    pub(super) async fn open(
+        target: &Target,
+        name: &str,
+        size: usize,
+        traffic: &Arc<Traffic>,
+    ) -> Result<Self, Failure> {
+        let publisher = Self::join(target, name, size, traffic.clone()).await;
+        publisher.map_err(|error| cannot_publish(name, &error))
+    }
+
+    async fn join(
+        target: &Target,
         name: &str,
         size: usize,
         traffic: Arc<Traffic>,
-        patience: Duration,
     ) -> Result<Self, PeerError> {
+        let peer = target.connect(0, None).await?;
         let join = Join { delivery: Some(Delivery::None), ..Join::new(topic(name)) };
-        let (stream, _) = peer.join(join, patience).await?;
+        let (stream, _) = peer.join(join, target.timeout()).await?;
         let room = Arc::new(Semaphore::new(peer.welcome.limits.pushes as usize));
         let replies = tokio::spawn(take_replies(stream.recv, room.clone(), traffic.clone())).abort_handle();
         Ok(Self { peer, send: stream.send, size, next: 0, room, traffic, replies })
@@ -187,10 +201,43 @@ impl Publisher {
         Ok(self.send.write(FromClient::Push(push).encode()).await?)
     }
 
+    /// Publishes what is due from now until the end, each message stamped with the moment at which it was due, whether or
+    /// not the server keeps up. True if that was all of it; a failure is counted.
+    pub(super) async fn open_loop(
+        &mut self,
+        schedule: Schedule,
+        (began, end): (Instant, Instant),
+        stop: &Stop,
+    ) -> bool {
+        loop {
+            let due = began + schedule.due(self.next);
+            if due >= end {
+                return true;
+            }
+            let publish = async {
+                sleep_until(due).await;
+                self.publish(due).await
+            };
+            let published = tokio::select! {
+                published = publish => published,
+                () = stop.wait() => return false,
+            };
+            if let Err(error) = published {
+                self.traffic.fail(&error);
+                return false;
+            }
+        }
+    }
+
     pub(super) async fn leave(self) {
         self.replies.abort();
         self.peer.leave().await;
     }
+}
+
+/// What a benchmark ends with that nobody publishes for.
+pub(super) fn cannot_publish(name: &str, error: &PeerError) -> Failure {
+    Failure::new(Exit::Failed, format!("nobody can publish to {name}: {error}"))
 }
 
 async fn take_replies(mut recv: Receiver, room: Arc<Semaphore>, traffic: Arc<Traffic>) {
