@@ -33,6 +33,12 @@ impl Delivery {
         }
     }
 
+    /// The one of this [`name`](Self::name).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
     fn from_wire(number: u64) -> Result<Self, DecodeError> {
         Self::ALL.into_iter().find(|mode| *mode as u64 == number).ok_or(DecodeError::Value("delivery"))
     }

@@ -1,7 +1,7 @@
 //! What a token allows, by topic pattern.
 
 use crate::Rejected;
-use dunlin_proto::{Pattern, Topic, frame::channel::Delivery};
+use dunlin_proto::{Pattern, Patterns, Topic, frame::channel::Delivery};
 use serde::Deserialize;
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -44,9 +44,8 @@ impl Right {
 }
 
 /// What is allowed on the topics of one pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
-    pattern: Pattern,
     rights: u8,
     deliveries: u8,
     payload: Option<usize>,
@@ -54,16 +53,10 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Everything that there is, on the topics of a pattern.
+    /// Everything that there is.
     #[must_use]
-    pub fn everything(pattern: Pattern) -> Self {
-        Self { pattern, rights: u8::MAX, deliveries: u8::MAX, payload: None, pushes_per_second: None }
-    }
-
-    /// The topics that it is about.
-    #[must_use]
-    pub fn pattern(&self) -> &Pattern {
-        &self.pattern
+    pub fn everything() -> Self {
+        Self { rights: u8::MAX, deliveries: u8::MAX, payload: None, pushes_per_second: None }
     }
 
     /// Whether the right is given.
@@ -99,7 +92,7 @@ fn delivery_bit(delivery: Delivery) -> u8 {
 ///
 /// Grants do not add up: `room:*` with `push` and `room:news` without it means that nobody says anything in `room:news`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Capabilities(Box<[Grant]>);
+pub struct Capabilities(Patterns<Grant>);
 
 /// Why a list of grants is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,7 +156,7 @@ impl Capabilities {
     /// The capability to do everything on every topic: what a server without keys gives.
     #[must_use]
     pub fn everything() -> Self {
-        Self::new(vec![Grant::everything(Pattern::Prefix("".into()))]).expect("one pattern stands once")
+        Self::new(vec![(Pattern::Prefix("".into()), Grant::everything())]).expect("one pattern stands once")
     }
 
     /// Reads the claim `dunlin` of a token.
@@ -179,31 +172,17 @@ impl Capabilities {
     ///
     /// # Errors
     /// There are too many, or two of one pattern.
-    pub fn new(mut grants: Vec<Grant>) -> Result<Self, IllegalGrant> {
+    pub fn new(grants: Vec<(Pattern, Grant)>) -> Result<Self, IllegalGrant> {
         if grants.len() > MAX_PATTERNS {
             return Err(IllegalGrant::TooMany);
         }
-        // The closest first; prefixes of one length cannot both match, unless they are one.
-        grants.sort_by(|a, b| {
-            let by_closeness = b.pattern.specificity().cmp(&a.pattern.specificity());
-            by_closeness.then_with(|| a.pattern.to_string().cmp(&b.pattern.to_string()))
-        });
-        match grants.windows(2).find(|pair| pair[0].pattern == pair[1].pattern) {
-            Some(pair) => Err(IllegalGrant::Twice(pair[0].pattern.clone())),
-            None => Ok(Self(grants.into())),
-        }
+        Patterns::new(grants).map(Self).map_err(IllegalGrant::Twice)
     }
 
     /// What is allowed on a topic: the grant of the closest pattern.
     #[must_use]
     pub fn on(&self, topic: &Topic) -> Option<&Grant> {
-        self.0.iter().find(|grant| grant.pattern.matches(topic))
-    }
-
-    /// All grants, the closest patterns first.
-    #[must_use]
-    pub fn grants(&self) -> &[Grant] {
-        &self.0
+        self.0.get(topic)
     }
 
     pub(crate) fn read(raw: Vec<RawGrant>) -> Result<Self, IllegalGrant> {
@@ -212,25 +191,25 @@ impl Capabilities {
             if topics.as_slice().is_empty() {
                 return Err(IllegalGrant::NoTopics);
             }
-            let rights = may.iter().fold(0, |rights, right| rights | right.bit());
             let deliveries = match delivery {
                 None => u8::MAX,
                 Some(names) => {
-                    let bits: Option<Vec<_>> = names.iter().map(|name| named(name)).collect();
-                    bits.ok_or(IllegalGrant::Delivery)?.into_iter().fold(0, |bits, bit| bits | bit)
+                    let modes: Option<Vec<_>> = names.iter().map(|name| Delivery::named(name)).collect();
+                    let modes = modes.ok_or(IllegalGrant::Delivery)?;
+                    modes.into_iter().fold(0, |bits, mode| bits | delivery_bit(mode))
                 }
+            };
+            let grant = Grant {
+                rights: may.iter().fold(0, |rights, right| rights | right.bit()),
+                deliveries,
+                payload: limits.payload,
+                pushes_per_second: limits.pushes_per_second,
             };
             for text in topics.as_slice() {
                 if grants.len() == MAX_PATTERNS {
                     return Err(IllegalGrant::TooMany);
                 }
-                grants.push(Grant {
-                    pattern: pattern(text)?,
-                    rights,
-                    deliveries,
-                    payload: limits.payload,
-                    pushes_per_second: limits.pushes_per_second,
-                });
+                grants.push((pattern(text)?, grant));
             }
         }
         Self::new(grants)
@@ -242,10 +221,6 @@ fn pattern(text: &str) -> Result<Pattern, IllegalGrant> {
         return Err(IllegalGrant::Reserved);
     }
     text.parse().map_err(|error| IllegalGrant::Pattern(text.into(), error))
-}
-
-fn named(delivery: &str) -> Option<u8> {
-    Delivery::ALL.into_iter().find(|mode| mode.name() == delivery).map(delivery_bit)
 }
 
 #[cfg(test)]

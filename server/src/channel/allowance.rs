@@ -6,7 +6,7 @@ use crate::{
     rates::{self, Rates, SessionRates},
 };
 use dunlin_proto::{
-    Code, Pattern, Position, Topic,
+    Code, Position, Topic,
     frame::Refusal,
     frame::channel::{Delivery, Push},
     frame::presence::Ask,
@@ -100,9 +100,9 @@ impl Allowance {
     fn read(&mut self) {
         self.grant = if self.topic.is_reserved() {
             // Not a token's to allow: the channel decides.
-            Some(Grant::everything(Pattern::Exact(self.topic.clone())))
+            Some(Grant::everything())
         } else {
-            self.pass.borrow_and_update().grant(&self.topic).cloned()
+            self.pass.borrow_and_update().grant(&self.topic).copied()
         };
         let most = self.grant.as_ref().and_then(Grant::pushes_per_second);
         if self.pushes.as_ref().map(|(most, _)| *most) != most {

@@ -271,7 +271,7 @@ impl Check<'_> {
     fn namespace(&mut self, member: &str, all: &Namespace) -> Namespace {
         let mut table = Table { check: self, member };
         let deliveries = table.read("delivery", all.deliveries.clone(), |text, _| {
-            let modes: Option<Box<[_]>> = text.split(',').map(|name| delivery(name.trim())).collect();
+            let modes: Option<Box<[_]>> = text.split(',').map(|name| Delivery::named(name.trim())).collect();
             modes.filter(|modes| !modes.contains(&Delivery::None))
         });
         let first = deliveries.first().copied().unwrap_or(all.default);
@@ -294,7 +294,7 @@ impl Check<'_> {
             presence: table.read("presence", all.presence, |text, _| Mode::named(text)),
             join: table.read("join", all.join, |text, _| Who::named(text)),
             push: table.read("push", all.push, |text, _| Who::named(text)),
-            default: table.read("default_delivery", default, |text, _| delivery(text)),
+            default: table.read("default_delivery", default, |text, _| Delivery::named(text)),
             deliveries,
             payload: table.bytes("payload", all.payload),
             pushes: table.rate("rate.pushes", all.pushes),
@@ -311,10 +311,6 @@ impl Check<'_> {
         }
         namespace
     }
-}
-
-fn delivery(name: &str) -> Option<Delivery> {
-    Delivery::ALL.into_iter().find(|mode| mode.name() == name)
 }
 
 fn duration(text: &str, key: &Key) -> Option<Duration> {

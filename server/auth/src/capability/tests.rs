@@ -73,18 +73,20 @@ fn topic() -> impl Strategy<Value = Topic> {
     "[ab](:[ab]){0,3}".prop_map(|text| text.parse().expect("a legal topic"))
 }
 
-fn grants() -> impl Strategy<Value = Vec<Grant>> {
+/// Grants of which no two have one pattern, and no two are alike: the payload is the place in the list.
+fn grants() -> impl Strategy<Value = Vec<(Pattern, Grant)>> {
     let grant = (pattern(), any::<u8>()).prop_map(|(pattern, rights)| {
         let rights = rights & 0b1111;
-        Grant { rights, ..Grant::everything(pattern) }
+        (pattern, Grant { rights, ..Grant::everything() })
     });
     prop::collection::vec(grant, 0..12).prop_map(|mut grants| {
         let mut seen = Vec::new();
-        grants.retain(|grant| {
-            let is_new = !seen.contains(&grant.pattern);
-            seen.push(grant.pattern.clone());
+        grants.retain(|(pattern, _)| {
+            let is_new = !seen.contains(pattern);
+            seen.push(pattern.clone());
             is_new
         });
+        grants.iter_mut().enumerate().for_each(|(place, (_, grant))| grant.payload = Some(place));
         grants
     })
 }
@@ -101,25 +103,26 @@ proptest! {
     #[test]
     fn no_other_pattern_that_matches_is_closer(grants in grants(), topic in topic()) {
         let capabilities = Capabilities::new(grants.clone()).unwrap();
-        let closest = grants.iter().filter(|grant| grant.pattern.matches(&topic)).map(|g| g.pattern.specificity()).max();
-        prop_assert_eq!(capabilities.on(&topic).map(|grant| grant.pattern.specificity()), closest);
+        let matching = grants.iter().filter(|(pattern, _)| pattern.matches(&topic));
+        let closest = matching.max_by_key(|(pattern, _)| pattern.specificity()).map(|(_, grant)| grant);
+        prop_assert_eq!(capabilities.on(&topic), closest);
     }
 
     #[test]
     fn a_wider_grant_changes_nothing_where_a_closer_one_is(grants in grants(), topic in topic()) {
-        let narrow: Vec<_> = grants.into_iter().filter(|g| g.pattern.specificity() > 0).collect();
+        let narrow: Vec<_> = grants.into_iter().filter(|(pattern, _)| pattern.specificity() > 0).collect();
         let mut wide = narrow.clone();
-        wide.push(Grant::everything("*".parse().unwrap()));
+        wide.push(("*".parse().unwrap(), Grant::everything()));
         let (before, after) = (Capabilities::new(narrow).unwrap(), Capabilities::new(wide).unwrap());
         match before.on(&topic) {
             Some(grant) => prop_assert_eq!(after.on(&topic), Some(grant)),
-            None => prop_assert_eq!(after.on(&topic).map(|grant| grant.pattern.specificity()), Some(0)),
+            None => prop_assert_eq!(after.on(&topic), Some(&Grant::everything())),
         }
     }
 
     #[test]
     fn only_a_star_that_is_written_matches_everything(grants in grants(), name in "[c-z]{1,8}") {
-        let is_written = grants.iter().any(|grant| grant.pattern.specificity() == 0);
+        let is_written = grants.iter().any(|(pattern, _)| pattern.specificity() == 0);
         let capabilities = Capabilities::new(grants).unwrap();
         prop_assert_eq!(capabilities.on(&name.parse().unwrap()).is_some(), is_written);
     }
