@@ -11,16 +11,16 @@ use governor::{
     clock::{Clock, DefaultClock, Reference},
     state::keyed::HashMapStateStore,
 };
-use std::{hash::Hash, net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{hash::Hash, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 /// The bounds of one server.
 pub(crate) struct Rates {
     connections: Option<Connections>,
     joins: Option<NonZeroU32>,
     pushes: Option<NonZeroU32>,
-    publishes: Option<Keyed<Topic>>,
+    publishes: Option<Arc<Keyed<Topic>>>,
     /// Those of namespaces, in place of it.
-    by_pattern: Patterns<Option<Keyed<Topic>>>,
+    by_pattern: Patterns<Option<Arc<Keyed<Topic>>>>,
 }
 
 /// A bound for each address, and one on how often each is told of it.
@@ -44,6 +44,12 @@ pub(crate) struct SessionRates {
     pushes: Option<DefaultDirectRateLimiter>,
 }
 
+/// The bound on pushes to one topic, which all who push to it share.
+pub(crate) struct TopicRate {
+    topic: Topic,
+    pushes: Option<Arc<Keyed<Topic>>>,
+}
+
 /// Most keys of which something is remembered. With more, those that are new share one bound.
 const MOST_KEYS: usize = 100_000;
 
@@ -54,7 +60,7 @@ pub(crate) struct Keyed<K: Clone + Hash + Eq> {
 
 impl Rates {
     pub(crate) fn new(bounds: config::Rates, namespaces: &config::Namespaces) -> Self {
-        let keyed = |most| NonZeroU32::new(most).map(Keyed::new);
+        let keyed = |most| NonZeroU32::new(most).map(Keyed::new).map(Arc::new);
         Self {
             connections: NonZeroU32::new(bounds.connections)
                 .map(|most| Connections { admitted: Keyed::new(most), told: Keyed::new(most) }),
@@ -76,10 +82,10 @@ impl Rates {
         }
     }
 
-    /// Counts a push to a topic.
-    pub(crate) fn publish(&self, topic: &Topic) -> Result<(), Refusal> {
-        let Some(publishes) = self.by_pattern.get(topic).unwrap_or(&self.publishes) else { return Ok(()) };
-        publishes.check(topic).map_err(|wait| limited("too many pushes to this topic", wait))
+    /// The bound of a topic: that of its namespace, or the one for all.
+    pub(crate) fn topic(&self, topic: Topic) -> TopicRate {
+        let pushes = self.by_pattern.get(&topic).unwrap_or(&self.publishes).clone();
+        TopicRate { topic, pushes }
     }
 
     /// The bounds of a session that begins.
@@ -94,7 +100,7 @@ impl Rates {
             told.sweep();
         }
         let by_pattern = self.by_pattern.iter().filter_map(|(_, publishes)| publishes.as_ref());
-        by_pattern.chain(&self.publishes).for_each(Keyed::sweep);
+        by_pattern.chain(&self.publishes).for_each(|publishes| publishes.sweep());
     }
 }
 
@@ -107,6 +113,14 @@ impl SessionRates {
     /// Counts a push.
     pub(crate) fn push(&self) -> Result<(), Refusal> {
         check(self.pushes.as_ref(), "too many pushes")
+    }
+}
+
+impl TopicRate {
+    /// Counts a push.
+    pub(crate) fn push(&self) -> Result<(), Refusal> {
+        let Some(pushes) = &self.pushes else { return Ok(()) };
+        pushes.check(&self.topic).map_err(|wait| limited("too many pushes to this topic", wait))
     }
 }
 
@@ -167,9 +181,9 @@ mod tests {
     #[test]
     fn what_is_not_bounded_is_not_counted() {
         let rates = rates(config::Rates::default());
-        let (session, topic) = (rates.session(), "a".parse().unwrap());
+        let (session, topic) = (rates.session(), rates.topic("a".parse().unwrap()));
         for _ in 0..10_000 {
-            assert!(rates.connect(ip("192.0.2.1")).is_ok() && rates.publish(&topic).is_ok());
+            assert!(rates.connect(ip("192.0.2.1")).is_ok() && topic.push().is_ok());
             assert!(session.join().is_ok() && session.push().is_ok());
         }
     }
@@ -191,10 +205,10 @@ mod tests {
     fn a_session_and_a_topic_have_bounds_of_their_own_and_say_when() {
         let rates = rates(config::Rates { joins: 1, pushes: 1, publishes: 1, connections: 0 });
         let (one, other) = (rates.session(), rates.session());
-        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let (a, b) = (rates.topic("a".parse().unwrap()), rates.topic("b".parse().unwrap()));
         assert!(one.push().is_ok() && other.push().is_ok() && one.join().is_ok());
-        assert!(rates.publish(&a).is_ok() && rates.publish(&b).is_ok());
-        for refused in [one.push(), one.join(), rates.publish(&a)] {
+        assert!(a.push().is_ok() && b.push().is_ok());
+        for refused in [one.push(), one.join(), rates.topic("a".parse().unwrap()).push()] {
             let refusal = refused.unwrap_err();
             assert_eq!(refusal.code, Code::RATE_LIMITED);
             assert!((1..=1000).contains(&refusal.retry_after_ms.unwrap()), "{refusal:?}");
@@ -220,10 +234,10 @@ mod tests {
     fn what_a_check_costs() {
         for most in [0, 1_000_000] {
             let rates = rates(config::Rates { pushes: most, publishes: most, ..config::Rates::default() });
-            let (session, topic) = (rates.session(), "room:42".parse().unwrap());
+            let (session, topic) = (rates.session(), rates.topic("room:42".parse().unwrap()));
             let start = std::time::Instant::now();
             for _ in 0..1_000_000 {
-                let _ = std::hint::black_box((session.push(), rates.publish(&topic)));
+                let _ = std::hint::black_box((session.push(), topic.push()));
             }
             println!("at most {most}: {:?} a push", start.elapsed() / 1_000_000);
         }

@@ -250,7 +250,7 @@ impl Session {
             namespace,
             self.pass.subscribe(),
             self.rates.clone(),
-            shared.rates.clone(),
+            &shared.rates,
         );
         let opening =
             Box::new(Opening { facts, mailbox, linger: shared.bounds.linger, allowance, first: attach });

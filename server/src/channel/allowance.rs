@@ -3,7 +3,7 @@
 use crate::{
     auth::{Grant, Pass, Right},
     config::Namespace,
-    rates::{self, Rates, SessionRates},
+    rates::{self, Rates, SessionRates, TopicRate},
 };
 use dunlin_proto::{
     Code, Position, Topic,
@@ -27,7 +27,8 @@ pub(crate) struct Allowance {
     /// The grant's own bound on pushes.
     pushes: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
     session: Arc<SessionRates>,
-    rates: Arc<Rates>,
+    /// The bound on pushes that all members share.
+    shared: TopicRate,
     /// Where the membership began: what came after is no history to its member.
     began: Option<Position>,
 }
@@ -38,11 +39,12 @@ impl Allowance {
         namespace: Arc<Namespace>,
         pass: watch::Receiver<Arc<Pass>>,
         session: Arc<SessionRates>,
-        rates: Arc<Rates>,
+        rates: &Rates,
     ) -> Self {
         let paced = NonZeroU32::new(namespace.pushes).map(rates::direct);
+        let shared = rates.topic(topic.clone());
         let (grant, pushes, began) = (None, None, None);
-        let mut allowance = Self { topic, pass, grant, namespace, paced, pushes, session, rates, began };
+        let mut allowance = Self { topic, pass, grant, namespace, paced, pushes, session, shared, began };
         allowance.read();
         allowance
     }
@@ -78,7 +80,7 @@ impl Allowance {
         self.session.push()?;
         rates::check(self.paced.as_ref(), "too many pushes of one member to this topic")?;
         rates::check(self.pushes.as_ref().map(|(_, bound)| bound), "too many pushes for this token")?;
-        self.rates.publish(&self.topic)
+        self.shared.push()
     }
 
     /// Whether the member may read what was published before it came.
