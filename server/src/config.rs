@@ -1,13 +1,16 @@
 //! Configuration: defaults, one TOML file, `DUNLIN_…` variables and flags, later ones winning, checked as a whole.
 //!
-//! Every source is first reduced to text by key (`source.rs`), then one table (`key.rs`) says what is legal. So all
+//! Every source is first reduced to text by key (`source.rs`), then one table (`keys.rs`) says what is legal. So all
 //! mistakes are found together, and each names its key, its source and the legal range.
 
 mod api;
 mod auth;
 mod channels;
+mod check;
 mod console;
+mod family;
 mod key;
+mod keys;
 mod namespace;
 mod presence;
 mod source;
@@ -15,13 +18,15 @@ mod webhook;
 
 pub use api::{Api, ApiKey, Scope};
 pub use auth::{Auth, KeySet, Trust};
-use bytesize::ByteSize;
 pub use channels::Channels;
+use check::Check;
 pub use console::{Console, Token};
 use dunlin_hub as hub;
 use dunlin_proto::limits::Limits;
 use dunlin_transport::{Congestion, Origins};
-pub use key::{FAMILIES, Family, KEYS, Key, is_known};
+pub use family::{FAMILIES, Family};
+pub use key::Key;
+pub use keys::KEYS;
 pub use namespace::{Namespace, Namespaces, Who};
 pub use presence::{Mode, Presence};
 pub use source::{Source, Sources};
@@ -174,7 +179,7 @@ impl Config {
         };
         let presence = check.presence();
         let payload = check.bytes("limits.payload");
-        let publishes = check.rate("rate.publishes");
+        let publishes = check.count("rate.publishes");
         let namespaces =
             check.namespaces(Namespace { payload, publishes, ..Namespace::new(retention, presence.mode) });
         let auth = check.auth(listen, tcp, http);
@@ -185,9 +190,9 @@ impl Config {
             tcp,
             auth,
             rates: Rates {
-                connections: check.rate("rate.connections"),
-                joins: check.rate("rate.joins"),
-                pushes: check.rate("rate.pushes"),
+                connections: check.count("rate.connections"),
+                joins: check.count("rate.joins"),
+                pushes: check.count("rate.pushes"),
                 publishes,
             },
             origins: check.parse("origins"),
@@ -201,8 +206,8 @@ impl Config {
                 per_address: check.count("limits.sessions_per_address"),
                 limits: Limits {
                     payload,
-                    channels: u32::try_from(check.count("limits.channels")).expect("the key's range"),
-                    pushes: u32::try_from(check.count("limits.pushes")).expect("the key's range"),
+                    channels: check.count("limits.channels"),
+                    pushes: check.count("limits.pushes"),
                 },
                 deadline: check.duration("limits.deadline"),
             },
@@ -221,7 +226,7 @@ impl Config {
             socket_buffer: check.bytes("transport.socket_buffer"),
             retry_above: check.count("transport.retry_above"),
             congestion: check.parse("transport.congestion"),
-            initial_window: check.bytes("transport.initial_window") as u64,
+            initial_window: check.bytes("transport.initial_window"),
             drain: check.duration("drain"),
             log: check.parse("log.level"),
             log_format: check.parse("log.format"),
@@ -265,72 +270,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Reads values and collects what is wrong with them; a wrong value is replaced by the default, to go on.
-struct Check<'a> {
-    sources: &'a Sources,
-    mistakes: Vec<Mistake>,
-}
-
 impl Check<'_> {
-    fn read<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> T {
-        let key = key::find(name).expect("every key that is read stands in KEYS");
-        let (value, source) = self.sources.get(key);
-        parse(&value).unwrap_or_else(|| {
-            let shown = if key.secret { "what is given".into() } else { format!("{value:?}") };
-            self.mistakes.push(Mistake {
-                key: name.into(),
-                source,
-                text: format!("{shown} is not {}", key.legal),
-            });
-            parse(&key.default_value()).expect("a default is legal")
-        })
-    }
-
-    fn parse<T: FromStr>(&mut self, name: &str) -> T {
-        self.read(name, |text| text.parse().ok())
-    }
-
-    fn ranged<T: Copy>(
-        &mut self,
-        name: &str,
-        number: impl Fn(T) -> u64,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> T {
-        let range = &key::find(name).expect("every key that is read stands in KEYS").range;
-        self.read(name, |text| parse(text).filter(|value| range.contains(&number(*value))))
-    }
-
-    fn count(&mut self, name: &str) -> usize {
-        self.ranged(name, |n: usize| n as u64, |text| text.replace('_', "").parse().ok())
-    }
-
-    fn rate(&mut self, name: &str) -> u32 {
-        u32::try_from(self.count(name)).expect("the key's range")
-    }
-
-    /// A comma separated list.
-    fn list<T: FromIterator<Box<str>>>(&mut self, name: &str) -> T {
-        self.read(name, |text| {
-            Some(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect())
-        })
-    }
-
-    /// A mistake that shows only beside other values.
-    fn mistake(&mut self, name: &str, text: &str) {
-        let (_, source) = self.sources.get(key::find(name).expect("a key of the table"));
-        self.mistakes.push(Mistake { key: name.into(), source, text: text.into() });
-    }
-
-    fn bytes(&mut self, name: &str) -> usize {
-        let size = self.ranged(name, |size: ByteSize| size.as_u64(), |text| text.parse().ok());
-        usize::try_from(size.as_u64()).expect("the key's range")
-    }
-
-    fn duration(&mut self, name: &str) -> Duration {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.ranged(name, millis, |text| humantime::parse_duration(text).ok())
-    }
-
     fn http(&mut self) -> Option<SocketAddr> {
         self.read("http", |text| if text == "off" { Some(None) } else { text.parse().ok().map(Some) })
     }
@@ -344,31 +284,26 @@ impl Check<'_> {
     }
 
     fn certificate(&mut self, data_dir: PathBuf) -> dunlin_certs::Source {
-        let optional = |text: &str| Some((!text.is_empty()).then(|| PathBuf::from(text)));
-        match (self.read("tls.cert", optional), self.read("tls.key", optional)) {
+        let path = |text: &str| Some(PathBuf::from(text));
+        match (self.optional("tls.cert", path), self.optional("tls.key", path)) {
             (Some(cert), Some(key)) => dunlin_certs::Source::Files { cert, key },
             (None, None) => {
-                let names = self.read("tls.names", |text| {
-                    Some(
-                        text.split(',')
-                            .map(str::trim)
-                            .filter(|name| !name.is_empty())
-                            .map(Into::into)
-                            .collect(),
-                    )
-                });
-                dunlin_certs::Source::Development { dir: data_dir, names }
+                dunlin_certs::Source::Development { dir: data_dir, names: self.list("tls.names") }
             }
             (cert, _) => {
                 let (given, missing) =
                     if cert.is_some() { ("tls.cert", "tls.key") } else { ("tls.key", "tls.cert") };
-                let (_, source) = self.sources.get(key::find(given).expect("a key of the table"));
-                let text = format!("needs {missing} beside it");
-                self.mistakes.push(Mistake { key: given.into(), source, text });
+                self.mistake(given, &format!("needs {missing} beside it"));
                 dunlin_certs::Source::Development { dir: data_dir, names: Vec::new() }
             }
         }
     }
+}
+
+/// Whether a dotted name is a key, in the table of keys or in one of the tables with names.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    keys::find(name).is_some() || FAMILIES.iter().any(|family| family.split(name).is_some())
 }
 
 /// The configuration of these flags, or its mistakes in words; for tests.

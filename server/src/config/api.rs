@@ -1,8 +1,9 @@
 //! Who may use the backend API.
 
 use super::{
-    Auth, Check, Mistake,
-    key::{Family, Key, text},
+    Auth, Family,
+    check::{Check, Switch, parts},
+    key::{Key, text},
 };
 use dunlin_proto::{Pattern, Topic};
 use sha2::{Digest, Sha256};
@@ -138,37 +139,22 @@ const KEYS: &[Key] = &[
     text("topics", "", "a list of topic patterns", "The topics on which it may; all if not set."),
 ];
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Auto,
-    On,
-    Off,
-}
-
 impl Check<'_> {
     pub(super) fn api(&mut self, auth: &Auth, http: Option<SocketAddr>) -> Api {
-        let mode = self.read("api.mode", |text| match text {
-            "auto" => Some(Mode::Auto),
-            "on" => Some(Mode::On),
-            "off" => Some(Mode::Off),
-            _ => None,
-        });
-        let names = self.sources.members(&FAMILY);
+        let mode = self.parse("api.mode");
+        let names = self.members(&FAMILY, "keys");
         let keys: Vec<_> = names.iter().filter_map(|name| self.api_key(name)).collect();
-        if names.len() > FAMILY.most {
-            self.wrong_key("…", "", format!("there are {} keys, and may be {}", names.len(), FAMILY.most));
-        }
         match mode {
-            Mode::Off => Api::Off,
-            Mode::Auto | Mode::On if !names.is_empty() => Api::Keys(keys.into()),
+            Switch::Off => Api::Off,
+            Switch::Auto | Switch::On if !names.is_empty() => Api::Keys(keys.into()),
             // In development this machine is the bound, as it is for clients.
-            Mode::Auto | Mode::On
+            Switch::Auto | Switch::On
                 if matches!(auth, Auth::Development) && http.is_some_and(|http| http.ip().is_loopback()) =>
             {
                 Api::Local
             }
-            Mode::Auto => Api::Off,
-            Mode::On => {
+            Switch::Auto => Api::Off,
+            Switch::On => {
                 self.mistake("api.mode", "there is no key: set a secret in a table [api.key.NAME]");
                 Api::Off
             }
@@ -176,42 +162,29 @@ impl Check<'_> {
     }
 
     fn api_key(&mut self, name: &str) -> Option<ApiKey> {
-        let read = |key: &str| {
-            let key =
-                KEYS.iter().find(|known| known.name == key).expect("every key that is read stands in KEYS");
-            self.sources.member(&FAMILY, name, key).map(|(value, _)| value)
-        };
-        let (secret, scopes, topics) = (read("secret"), read("scopes"), read("topics"));
+        let mut table = self.table(&FAMILY, name);
+        let [secret, scopes, topics] =
+            ["secret", "scopes", "topics"].map(|key| table.given(key).map(|(value, _)| value));
         let digest = secret.as_deref().and_then(digest);
         let scopes = scopes.map_or(Some(Scope::ALL.into()), |text| {
-            list(&text)
+            parts(&text)
                 .map(|name| Scope::ALL.into_iter().find(|scope| scope.name() == name))
                 .collect::<Option<Vec<_>>>()
         });
         let topics = topics.map_or(Ok(Vec::new()), |text| {
-            list(&text).map(str::parse::<Pattern>).collect::<Result<Vec<_>, _>>()
+            parts(&text).map(str::parse::<Pattern>).collect::<Result<Vec<_>, _>>()
         });
         if digest.is_none() {
-            self.wrong_key(name, "secret", format!("what is given is not {SECRET}"));
+            table.wrong("secret", format!("what is given is not {SECRET}"));
         }
         if scopes.is_none() {
-            self.wrong_key(name, "scopes", format!("it is not {}", KEYS[1].legal));
+            table.wrong("scopes", format!("it is not {}", KEYS[1].legal));
         }
         if let Err(error) = &topics {
-            self.wrong_key(name, "topics", format!("it is not a list of topic patterns: {error}"));
+            table.wrong("topics", format!("it is not a list of topic patterns: {error}"));
         }
         Some(ApiKey { name: name.into(), digest: digest?, scopes: scopes?, topics: topics.ok()? })
     }
-
-    fn wrong_key(&mut self, name: &str, key: &str, text: String) {
-        let source = self.sources.origin(&FAMILY, name);
-        let key = format!("{}.{name}.{key}", FAMILY.prefix);
-        self.mistakes.push(Mistake { key: key.trim_end_matches('.').into(), source, text });
-    }
-}
-
-fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 fn digest(secret: &str) -> Option<[u8; 32]> {

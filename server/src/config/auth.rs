@@ -1,6 +1,9 @@
 //! Who vouches for clients, and whether anybody has to.
 
-use super::{Check, Tcp};
+use super::{
+    Tcp,
+    check::{Check, Switch},
+};
 use axum::http::Uri;
 use dunlin_auth::{Key, Policy};
 use std::{net::SocketAddr, path::PathBuf};
@@ -38,34 +41,15 @@ pub enum KeySet {
     Url(Uri),
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Auto,
-    On,
-    Off,
-}
-
 impl Check<'_> {
     pub(super) fn auth(&mut self, listen: SocketAddr, tcp: Tcp, http: Option<SocketAddr>) -> Auth {
-        let mode = self.read("auth.mode", |text| match text {
-            "auto" => Some(Mode::Auto),
-            "on" => Some(Mode::On),
-            "off" => Some(Mode::Off),
-            _ => None,
-        });
-        let optional = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        let mode = self.parse("auth.mode");
         let trust = Trust {
-            secret: self.read("auth.secret", |text| match text {
-                "" => Some(None),
-                secret => Key::secret(secret).ok().map(Some),
-            }),
-            public_key: self.read("auth.public_key", |text| Some(optional(text))),
-            jwks: self.read("auth.jwks", |text| match text {
-                "" => Some(None),
-                place => key_set(place).map(Some),
-            }),
+            secret: self.optional("auth.secret", |text| Key::secret(text).ok()),
+            public_key: self.optional("auth.public_key", |text| Some(text.into())),
+            jwks: self.optional("auth.jwks", key_set),
             policy: Policy {
-                issuer: self.read("auth.issuer", |text| Some((!text.is_empty()).then(|| text.into()))),
+                issuer: self.optional("auth.issuer", |text| Some(text.into())),
                 audience: self.list("auth.audience"),
                 leeway: self.duration("auth.leeway"),
                 longest: self.duration("auth.longest"),
@@ -75,9 +59,9 @@ impl Check<'_> {
         let is_wrong = self.mistakes.iter().any(|mistake| mistake.key.starts_with("auth."));
         let has_keys = trust.secret.is_some() || trust.public_key.is_some() || trust.jwks.is_some();
         match mode {
-            Mode::Off => Auth::Off,
-            Mode::Auto | Mode::On if has_keys => Auth::On(Box::new(trust)),
-            Mode::On if !is_wrong => {
+            Switch::Off => Auth::Off,
+            Switch::Auto | Switch::On if has_keys => Auth::On(Box::new(trust)),
+            Switch::On if !is_wrong => {
                 self.mistake("auth.mode", "needs auth.secret, auth.public_key or auth.jwks beside it");
                 Auth::Development
             }

@@ -1,6 +1,6 @@
 //! Whether there is a console, and for whom.
 
-use super::{Check, Mistake, key};
+use super::check::{Check, Switch};
 use dunlin_certs::Source;
 use std::{fmt, net::SocketAddr};
 use subtle::ConstantTimeEq;
@@ -58,38 +58,21 @@ impl Console {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Auto,
-    On,
-    Off,
-}
-
 impl Check<'_> {
     pub(super) fn console(&mut self, certificate: &Source, http: Option<SocketAddr>) -> Console {
-        let mode = self.read("console.mode", |text| match text {
-            "auto" => Some(Mode::Auto),
-            "on" => Some(Mode::On),
-            "off" => Some(Mode::Off),
-            _ => None,
-        });
-        let token = self.read("console.token", |text| match text {
-            "" => Some(None),
-            secret => Token::new(secret).map(Some),
-        });
+        let mode = self.parse("console.mode");
+        let token = self.optional("console.token", Token::new);
         let at_home = matches!(certificate, Source::Development { .. })
             && http.is_some_and(|address| address.ip().is_loopback());
         match (mode, token) {
-            (Mode::On, Some(token)) => Console::Token(token),
-            (Mode::Auto, Some(token)) if at_home => Console::Token(token),
-            (Mode::Auto, None) if at_home => Console::Local,
-            (Mode::On, None) => {
-                let (_, source) = self.sources.get(key::find("console.mode").expect("a key of the table"));
-                let text = "needs console.token beside it".into();
-                self.mistakes.push(Mistake { key: "console.mode".into(), source, text });
+            (Switch::On, Some(token)) => Console::Token(token),
+            (Switch::Auto, Some(token)) if at_home => Console::Token(token),
+            (Switch::Auto, None) if at_home => Console::Local,
+            (Switch::On, None) => {
+                self.mistake("console.mode", "needs console.token beside it");
                 Console::Off
             }
-            (Mode::Off | Mode::Auto, _) => Console::Off,
+            (Switch::Off | Switch::Auto, _) => Console::Off,
         }
     }
 }

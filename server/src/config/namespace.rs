@@ -1,10 +1,9 @@
 //! What holds for the topics of a pattern, other than for all.
 
 use super::{
-    Check, Mistake, Mode,
-    key::{Family, HOUR, KIB, Key, MIB, ranged, text},
+    Check, Family, Mode,
+    key::{HOUR, KIB, Key, MIB, ranged, text},
 };
-use bytesize::ByteSize;
 use dunlin_hub::{Full, Retention};
 use dunlin_proto::{Limits, Pattern, Patterns, Topic, frame::channel::Delivery};
 use std::{sync::Arc, time::Duration};
@@ -186,91 +185,32 @@ impl Namespaces {
     }
 }
 
-/// One table that is being read.
-struct Table<'a, 'b> {
-    check: &'a mut Check<'b>,
-    member: &'a str,
-}
-
-impl Table<'_, '_> {
-    /// The value of a key, or what holds without it.
-    fn read<T>(&mut self, name: &str, otherwise: T, parse: impl Fn(&str, &Key) -> Option<T>) -> T {
-        let key = KEYS.iter().find(|key| key.name == name).expect("every key that is read stands in KEYS");
-        let Some((value, source)) = self.check.sources.member(&FAMILY, self.member, key) else {
-            return otherwise;
-        };
-        parse(&value, key).unwrap_or_else(|| {
-            self.wrong_from(name, source, format!("{value:?} is not {}", key.legal));
-            otherwise
-        })
-    }
-
-    fn count(&mut self, name: &str, otherwise: usize) -> usize {
-        self.read(name, otherwise, |text, key| {
-            let number: u64 = text.replace('_', "").parse().ok()?;
-            usize::try_from(number).ok().filter(|_| key.range.contains(&number))
-        })
-    }
-
-    fn bytes(&mut self, name: &str, otherwise: usize) -> usize {
-        self.read(name, otherwise, |text, key| {
-            let size = text.parse::<ByteSize>().ok()?.as_u64();
-            usize::try_from(size).ok().filter(|_| key.range.contains(&size))
-        })
-    }
-
-    fn duration(&mut self, name: &str, otherwise: Duration) -> Duration {
-        self.read(name, otherwise, duration)
-    }
-
-    fn rate(&mut self, name: &str, otherwise: u32) -> u32 {
-        u32::try_from(self.count(name, otherwise as usize)).expect("the key's range")
-    }
-
-    /// A mistake that shows only beside other values.
-    fn wrong(&mut self, name: &str, text: &str) {
-        let key = KEYS.iter().find(|key| key.name == name).expect("a key of the table");
-        let given = self.check.sources.member(&FAMILY, self.member, key);
-        self.wrong_from(name, given.map_or(super::Source::Default, |(_, source)| source), text.into());
-    }
-
-    fn wrong_from(&mut self, name: &str, source: super::Source, text: String) {
-        let key = format!("{}.{}.{name}", FAMILY.prefix, self.member);
-        self.check.mistakes.push(Mistake { key, source, text });
-    }
-}
-
 impl Check<'_> {
     /// The namespaces, which go by this where they are silent.
     pub(super) fn namespaces(&mut self, all: Namespace) -> Namespaces {
-        let members = self.sources.members(&FAMILY);
+        let members = self.members(&FAMILY, "namespaces");
         let mut tables = Vec::new();
         for member in &members {
             let namespace = self.namespace(member, &all);
             match member.parse::<Pattern>() {
                 Ok(pattern) if !member.starts_with('$') => tables.push((pattern, Arc::new(namespace))),
-                Ok(_) => self.wrong_table(member, "topics that begin with `$` are the server's own".into()),
-                Err(error) => self.wrong_table(member, format!("{member:?} is no topic pattern: {error}")),
+                Ok(_) => {
+                    let text = "topics that begin with `$` are the server's own";
+                    self.table(&FAMILY, member).wrong_name(text.into());
+                }
+                Err(error) => {
+                    let text = format!("{member:?} is no topic pattern: {error}");
+                    self.table(&FAMILY, member).wrong_name(text);
+                }
             }
-        }
-        if members.len() > FAMILY.most {
-            self.wrong_table(
-                "…",
-                format!("there are {} namespaces, and may be {}", members.len(), FAMILY.most),
-            );
         }
         let by_pattern = Patterns::new(tables).expect("the names of tables differ, and so do their patterns");
         Namespaces::new(all, by_pattern)
     }
 
-    fn wrong_table(&mut self, member: &str, text: String) {
-        let key = format!("{}.{member}", FAMILY.prefix);
-        self.mistakes.push(Mistake { key, source: self.sources.origin(&FAMILY, member), text });
-    }
-
     fn namespace(&mut self, member: &str, all: &Namespace) -> Namespace {
-        let mut table = Table { check: self, member };
-        let deliveries = table.read("delivery", all.deliveries.clone(), |text, _| {
+        let mut table = self.table(&FAMILY, member);
+        let deliveries = table.read("delivery", all.deliveries.clone(), |_, text| {
             let modes: Option<Box<[_]>> = text.split(',').map(|name| Delivery::named(name.trim())).collect();
             modes.filter(|modes| !modes.contains(&Delivery::None))
         });
@@ -281,24 +221,24 @@ impl Check<'_> {
                 count: table.count("history.count", all.retention.count),
                 bytes: table.bytes("history.bytes", all.retention.bytes),
                 age: table.duration("history.age", all.retention.age),
-                newest: table.read("retain", all.retention.newest, |text, key| match text {
+                newest: table.read("retain", all.retention.newest, |key, text| match text {
                     "off" => Some(Duration::ZERO),
-                    time => duration(time, key),
+                    time => key.duration(time),
                 }),
-                full: table.read("full", all.retention.full, |text, _| match text {
+                full: table.read("full", all.retention.full, |_, text| match text {
                     "drop" => Some(Full::Drop),
                     "refuse" => Some(Full::Refuse),
                     _ => None,
                 }),
             },
-            presence: table.read("presence", all.presence, |text, _| Mode::named(text)),
-            join: table.read("join", all.join, |text, _| Who::named(text)),
-            push: table.read("push", all.push, |text, _| Who::named(text)),
-            default: table.read("default_delivery", default, |text, _| Delivery::named(text)),
+            presence: table.read("presence", all.presence, |_, text| Mode::named(text)),
+            join: table.read("join", all.join, |_, text| Who::named(text)),
+            push: table.read("push", all.push, |_, text| Who::named(text)),
+            default: table.read("default_delivery", default, |_, text| Delivery::named(text)),
             deliveries,
             payload: table.bytes("payload", all.payload),
-            pushes: table.rate("rate.pushes", all.pushes),
-            publishes: table.rate("rate.publishes", all.publishes),
+            pushes: table.count("rate.pushes", all.pushes),
+            publishes: table.count("rate.publishes", all.publishes),
         };
         if !namespace.delivers(namespace.default) {
             table.wrong("default_delivery", "it is not among those of `delivery`");
@@ -311,12 +251,6 @@ impl Check<'_> {
         }
         namespace
     }
-}
-
-fn duration(text: &str, key: &Key) -> Option<Duration> {
-    let time = humantime::parse_duration(text).ok()?;
-    let millis = u64::try_from(time.as_millis()).ok()?;
-    key.range.contains(&millis).then_some(time)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where values come from, reduced to text by key.
 
-use super::{FAMILIES, Family, KEYS, Key, Mistake, key};
+use super::{FAMILIES, Family, KEYS, Key, Mistake, is_known};
 use std::{collections::BTreeMap, fmt};
 
 /// Where a value came from.
@@ -104,7 +104,7 @@ impl Sources {
 
     /// A mistake for each key that does not exist.
     pub(super) fn unknown(&self) -> Vec<Mistake> {
-        let unknown = self.values.iter().filter(|(name, _)| !key::is_known(name));
+        let unknown = self.values.iter().filter(|(name, _)| !is_known(name));
         unknown
             .map(|(name, (_, source))| Mistake {
                 key: name.clone(),

@@ -1,6 +1,9 @@
 //! The backend that decides, and how long it is waited for.
 
-use super::{Check, auth::web};
+use super::{
+    auth::web,
+    check::{Check, parts},
+};
 use axum::http::Uri;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dunlin_proto::{Pattern, Topic};
@@ -119,10 +122,7 @@ impl FromStr for Asked {
 impl Check<'_> {
     pub(super) fn webhook(&mut self) -> Option<Box<Webhook>> {
         let before = self.mistakes.len();
-        let url = self.read("webhook.url", |text| match text {
-            "" => Some(None),
-            place => web(place).map(Some),
-        });
+        let url = self.optional("webhook.url", web);
         let secrets: Vec<Secret> =
             self.read("webhook.secret", |text| each(text).filter(|secrets: &Vec<_>| secrets.len() <= 2));
         let webhook = Webhook {
@@ -131,7 +131,7 @@ impl Check<'_> {
             events: self.read("webhook.events", each),
             topics: self.read("webhook.topics", each),
             timeout: self.duration("webhook.timeout"),
-            retries: u32::try_from(self.count("webhook.retries")).expect("the key's range"),
+            retries: self.count("webhook.retries"),
             concurrency: self.count("webhook.concurrency"),
             queue: self.count("webhook.queue"),
             notices: self.count("webhook.notices"),
@@ -141,7 +141,7 @@ impl Check<'_> {
                 "token" => Some(Down::Token),
                 _ => None,
             }),
-            ca: self.read("webhook.ca", |text| Some((!text.is_empty()).then(|| PathBuf::from(text)))),
+            ca: self.optional("webhook.ca", |text| Some(text.into())),
         };
         url?;
         if webhook.secrets.is_empty() && self.mistakes.len() == before {
@@ -158,7 +158,7 @@ impl Check<'_> {
 
 /// A comma separated list, if all of it is legal.
 fn each<T: FromStr>(text: &str) -> Option<Vec<T>> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect()
+    parts(text).map(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]
