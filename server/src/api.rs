@@ -6,6 +6,7 @@ mod document;
 mod event;
 mod history;
 mod node;
+mod params;
 mod presence;
 mod problem;
 mod publish;
@@ -48,9 +49,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Room in a request beside the payload and what base64 adds to it.
 const SLACK: usize = 64 * 1024;
-
-/// Most items that one answer lists.
-const MOST_ITEMS: usize = 1000;
 
 impl Api {
     pub(crate) fn new(node: Arc<Node>, access: config::Api) -> Self {

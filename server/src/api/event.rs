@@ -1,12 +1,12 @@
 //! Events as callers write and read them: their data as a value, or as bytes where it is none.
 
-use super::{Problem, publish::Position};
+use super::{Problem, body::Format, publish::Position};
 use crate::payload::{Payload, pack, read};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dunlin_proto::{Code, codec::PREFIX, frame::Refusal, frame::channel::FromServer, limits};
 use rmpv::encode::write_value;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
 /// An event to be sent.
@@ -91,27 +91,32 @@ impl<'de> Deserialize<'de> for Binary {
     }
 }
 
-/// A payload in an answer: the field `data`, or the field `binary`.
-pub(super) struct Shown<'a>(pub(super) &'a Bytes);
+/// A payload in an answer, as the answer's format writes it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Shown {
+    Json(serde_json::Value),
+    MessagePack(rmpv::Value),
+}
 
-impl Shown<'_> {
-    /// Writes the field.
-    pub(super) fn write<M: SerializeMap>(&self, map: &mut M, human_readable: bool) -> Result<(), M::Error> {
-        if human_readable {
-            return match Payload::of(self.0) {
-                Payload::Data(value) => map.serialize_entry("data", &value),
-                Payload::Binary(bytes) => map.serialize_entry("binary", &STANDARD.encode(bytes)),
-            };
-        }
-        match read(self.0) {
-            Some(value) => map.serialize_entry("data", &value),
-            None => map.serialize_entry("binary", &rmpv::Value::Binary(self.0.to_vec())),
+impl Shown {
+    /// The fields `data` and `binary`, one of which there is: the payload's value if the format can say it exactly, or its bytes.
+    pub(super) fn fields(payload: &Bytes, format: Format) -> (Option<Self>, Option<Self>) {
+        match format {
+            Format::Json => match Payload::of(payload) {
+                Payload::Data(value) => (Some(Self::Json(value)), None),
+                Payload::Binary(bytes) => (None, Some(Self::Json(STANDARD.encode(bytes).into()))),
+            },
+            Format::MessagePack => match read(payload) {
+                Some(value) => (Some(Self::MessagePack(value)), None),
+                None => (None, Some(Self::MessagePack(rmpv::Value::Binary(payload.to_vec())))),
+            },
         }
     }
 }
 
 /// An event of a topic's history.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
 pub(super) struct Event {
     /// Its place in the topic's log.
@@ -121,49 +126,27 @@ pub(super) struct Event {
     /// Its name.
     event: String,
     /// What `latest` subscribers conflate by.
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     /// Its payload as a value, if it is one MessagePack value that the answer's format can say exactly.
     #[schema(value_type = Option<serde_json::Value>)]
-    #[expect(dead_code, reason = "stands for `payload` in the document")]
-    data: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Shown>,
     /// Its payload otherwise.
-    #[schema(format = Byte)]
-    #[expect(dead_code, reason = "stands for `payload` in the document")]
-    binary: Option<String>,
-    #[schema(ignore)]
-    payload: Bytes,
+    #[schema(value_type = Option<String>, format = Byte)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary: Option<Shown>,
 }
 
 impl Event {
     /// Reads it from the frame that the log holds.
-    pub(super) fn of(frame: &Bytes) -> Option<Self> {
-        match FromServer::decode(&frame.slice(PREFIX.min(frame.len())..)) {
-            Ok(FromServer::Event(event)) => Some(Self {
-                offset: event.offset,
-                at: event.at,
-                event: event.event.into(),
-                key: event.key.map(Into::into),
-                data: None,
-                binary: None,
-                payload: event.payload,
-            }),
-            _ => None,
-        }
-    }
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let human_readable = serializer.is_human_readable();
-        let mut map = serializer.serialize_map(Some(if self.key.is_some() { 5 } else { 4 }))?;
-        map.serialize_entry("offset", &self.offset)?;
-        map.serialize_entry("at", &self.at)?;
-        map.serialize_entry("event", &self.event)?;
-        if let Some(key) = &self.key {
-            map.serialize_entry("key", key)?;
-        }
-        Shown(&self.payload).write(&mut map, human_readable)?;
-        map.end()
+    pub(super) fn of(frame: &Bytes, format: Format) -> Option<Self> {
+        let Ok(FromServer::Event(event)) = FromServer::decode(&frame.slice(PREFIX.min(frame.len())..)) else {
+            return None;
+        };
+        let (data, binary) = Shown::fields(&event.payload, format);
+        let key = event.key.map(Into::into);
+        Some(Self { offset: event.offset, at: event.at, event: event.event.into(), key, data, binary })
     }
 }
 

@@ -1,12 +1,13 @@
 //! A topic's history.
 
 use super::{
-    Api, MOST_ITEMS, Problem,
+    Api, Problem,
     access::Caller,
     body::{Format, Given},
     document::Refused,
     event::Event,
-    publish::{Position, legal},
+    params::{self, TopicName},
+    publish::Position,
 };
 use crate::{clock, config::Scope};
 use axum::{
@@ -63,17 +64,17 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// Reads a topic's history
 #[utoipa::path(
     get, path = "/v1/topics/{topic}/events", tag = "topics", operation_id = "history",
-    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"), Part),
+    params(("topic" = inline(TopicName), Path, description = "The topic; `/` as `%2F`"), Part),
     responses((status = 200, description = "What there is", body = History), Refused),
 )]
 pub(super) async fn read(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Given(Path(topic)): Given<Path<String>>,
+    Given(Path(topic)): Given<Path<TopicName>>,
     Given(Query(Part { since, limit })): Given<Query<Part>>,
     format: Format,
 ) -> Result<Response, Problem> {
-    let topic = legal(&topic)?;
+    let topic = topic.legal()?;
     caller.may(Scope::History, Some(&topic))?;
     let start = match since.as_deref() {
         None | Some("oldest") => Start::Oldest,
@@ -82,10 +83,7 @@ pub(super) async fn read(
             Err(_) => return Err(Problem::illegal("`since` is EPOCH:OFFSET or oldest")),
         },
     };
-    let frames = limit.unwrap_or(100);
-    if !(1..=MOST_ITEMS).contains(&frames) {
-        return Err(Problem::illegal("`limit` is 1 to 1000"));
-    }
+    let frames = params::limit(limit, 100)?;
     let limit = Limit { frames, bytes: MOST_BYTES };
     let found = api.node.shared.hub.history(&topic, start, limit, clock::now_ms()).await;
     let found = found.map_err(|error| Refusal::because(Code::UNAVAILABLE, &error.to_string()))?;
@@ -100,7 +98,7 @@ pub(super) async fn read(
         None => History { start, events: Vec::new(), next: None, head: None },
         Some(found) => History {
             start,
-            events: found.frames.iter().filter_map(Event::of).collect(),
+            events: found.frames.iter().filter_map(|frame| Event::of(frame, format)).collect(),
             next: Some(found.next.into()),
             head: Some(found.head.into()),
         },

@@ -46,7 +46,7 @@ pub(super) async fn read(
     Ok(format.reply(&Node {
         agent: AGENT.into(),
         uptime_ms: api.started.elapsed().as_millis() as u64,
-        sessions: api.node.registry.all().len() as u64,
+        sessions: api.node.registry.len() as u64,
         topics: usage.topics as u64,
         subscribers: usage.readers as u64,
         published: usage.published,

@@ -1,20 +1,19 @@
 //! Who is in a topic.
 
 use super::{
-    Api, MOST_ITEMS, Problem,
+    Api, Problem,
     access::Caller,
     body::{Format, Given},
     document::Refused,
     event::Shown,
-    publish::legal,
+    params::{self, MOST_ITEMS, TopicName},
 };
 use crate::config::Scope;
 use axum::{
     extract::{Path, Query, State},
     response::Response,
 };
-use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -50,7 +49,7 @@ pub(super) struct Presence {
 }
 
 /// One device of a user.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = PresenceEntry)]
 pub(super) struct Entry {
     /// The user.
@@ -61,47 +60,30 @@ pub(super) struct Entry {
     away: bool,
     /// What it says of itself, as a value if the answer's format can say it exactly.
     #[schema(value_type = Option<serde_json::Value>)]
-    #[expect(dead_code, reason = "stands for `payload` in the document")]
-    data: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Shown>,
     /// What it says of itself otherwise.
-    #[schema(format = Byte)]
-    #[expect(dead_code, reason = "stands for `payload` in the document")]
-    binary: Option<String>,
-    #[schema(ignore)]
-    payload: Bytes,
-}
-
-impl Serialize for Entry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let human_readable = serializer.is_human_readable();
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("key", &self.key)?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("away", &self.away)?;
-        Shown(&self.payload).write(&mut map, human_readable)?;
-        map.end()
-    }
+    #[schema(value_type = Option<String>, format = Byte)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary: Option<Shown>,
 }
 
 /// Tells who is in a topic
 #[utoipa::path(
     get, path = "/v1/topics/{topic}/presence", tag = "topics", operation_id = "presence",
-    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"), Wanted),
+    params(("topic" = inline(TopicName), Path, description = "The topic; `/` as `%2F`"), Wanted),
     responses((status = 200, description = "Who is there", body = Presence), Refused),
 )]
 pub(super) async fn read(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Given(Path(topic)): Given<Path<String>>,
+    Given(Path(topic)): Given<Path<TopicName>>,
     Given(Query(Wanted { counts, after, limit })): Given<Query<Wanted>>,
     format: Format,
 ) -> Result<Response, Problem> {
-    let topic = legal(&topic)?;
+    let topic = topic.legal()?;
     caller.may(Scope::Presence, Some(&topic))?;
-    let limit = limit.unwrap_or(MOST_ITEMS);
-    if !(1..=MOST_ITEMS).contains(&limit) {
-        return Err(Problem::illegal("`limit` is 1 to 1000"));
-    }
+    let limit = params::limit(limit, MOST_ITEMS)?;
     if after.is_some_and(|after| after > dunlin_proto::position::MAX) {
         return Err(Problem::illegal("`after` is less than 2^53"));
     }
@@ -116,13 +98,9 @@ pub(super) async fn read(
         let more = entries.len() > limit;
         entries.truncate(limit);
         presence.next = entries.last().filter(|_| more).map(|last| last.id);
-        let shown = entries.into_iter().map(|entry| Entry {
-            key: entry.key.to_string(),
-            id: entry.id,
-            away: entry.away,
-            data: None,
-            binary: None,
-            payload: entry.data,
+        let shown = entries.iter().map(|entry| {
+            let (data, binary) = Shown::fields(&entry.data, format);
+            Entry { key: entry.key.to_string(), id: entry.id, away: entry.away, data, binary }
         });
         presence.list = Some(shown.collect());
     }

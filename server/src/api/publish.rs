@@ -1,11 +1,12 @@
 //! Publishing: one event to a topic, or many events to many.
 
 use super::{
-    Api, MOST_ITEMS, Problem,
+    Api, Problem,
     access::Caller,
     body::{Format, Given, Value},
     document::Refused,
     event::{Checked, NewEvent},
+    params::{MOST_ITEMS, TopicName, legal},
 };
 use crate::{channel::BroadcastError, clock, config::Scope};
 use axum::{
@@ -50,7 +51,7 @@ const MOST_KEY: usize = 255;
 #[utoipa::path(
     post, path = "/v1/topics/{topic}/events", tag = "topics", operation_id = "publish",
     params(
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42"),
+        ("topic" = inline(TopicName), Path, description = "The topic; `/` as `%2F`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes", min_length = 1, max_length = 255),
     ),
     request_body(content((NewEvent = "application/json"), (NewEvent = "application/msgpack"))),
@@ -59,12 +60,12 @@ const MOST_KEY: usize = 255;
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Given(Path(topic)): Given<Path<String>>,
+    Given(Path(topic)): Given<Path<TopicName>>,
     headers: HeaderMap,
     format: Format,
     Value(event): Value<NewEvent>,
 ) -> Result<Response, Problem> {
-    let topic = legal(&topic)?;
+    let topic = topic.legal()?;
     caller.may(Scope::Publish, Some(&topic))?;
     let event = event.check(api.node.shared.namespaces.of(&topic).payload)?;
     let id = id(&caller, &headers, 0)?;
@@ -178,11 +179,6 @@ async fn publish(
     let published = published.map_err(|error| Refusal::from(BroadcastError::from(error)))?;
     let dunlin_proto::Position { epoch, offset } = published.position;
     Ok(Published { epoch, offset, duplicate: published.duplicate })
-}
-
-/// The topic of this name.
-pub(super) fn legal(name: &str) -> Result<Topic, Problem> {
-    name.parse::<Topic>().map_err(|error| Refusal::because(Code::ILLEGAL_TOPIC, &error.to_string()).into())
 }
 
 /// What makes a repeated request harmless: of one caller's key, and the event's number in the request.

@@ -1,12 +1,12 @@
 //! Sessions: who is connected, and what a backend does to them.
 
 use super::{
-    Api, MOST_ITEMS, Problem,
+    Api, Problem,
     access::Caller,
     body::{Format, Given, Value},
     document::Refused,
     event::NewEvent,
-    publish::legal,
+    params::{self, TopicName},
 };
 use crate::{config::Scope, session::Session};
 use axum::{
@@ -121,8 +121,8 @@ pub(super) struct Done {
 #[serde(deny_unknown_fields)]
 pub(super) struct Direct {
     /// The topic in which they get it; in every topic that they have joined unless given.
-    #[schema(max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$")]
-    topic: Option<String>,
+    #[schema(inline)]
+    topic: Option<TopicName>,
     /// The message; without a key.
     event: NewEvent,
 }
@@ -130,7 +130,7 @@ pub(super) struct Direct {
 impl Direct {
     /// The frame, and the topic it is for.
     pub(super) fn frame(self, api: &Api) -> Result<(bytes::Bytes, Option<Topic>), Problem> {
-        let topic = self.topic.as_deref().map(legal).transpose()?;
+        let topic = self.topic.as_ref().map(TopicName::legal).transpose()?;
         let event = self.event.check(api.node.shared.bounds.limits.payload)?;
         if event.key.is_some() {
             return Err(Problem::illegal("a direct message has no key"));
@@ -151,10 +151,7 @@ pub(super) async fn list(
     format: Format,
 ) -> Result<Response, Problem> {
     caller.may_all(Scope::Sessions)?;
-    let limit = limit.unwrap_or(100);
-    if !(1..=MOST_ITEMS).contains(&limit) {
-        return Err(Problem::illegal("`limit` is 1 to 1000"));
-    }
+    let limit = params::limit(limit, 100)?;
     let mut found = api.node.registry.all();
     found.retain(|session| {
         let is_theirs = user.as_deref().is_none_or(|user| session.user() == Some(user));
@@ -211,17 +208,17 @@ pub(super) async fn disconnect(
     delete, path = "/v1/sessions/{session}/topics/{topic}", tag = "sessions", operation_id = "unsubscribe",
     params(
         ("session" = String, Path, description = "Its public name"),
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$"),
+        ("topic" = inline(TopicName), Path, description = "The topic; `/` as `%2F`"),
     ),
     responses((status = 200, description = "The membership has ended", body = Done), Refused),
 )]
 pub(super) async fn unsubscribe(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Given(Path((name, topic))): Given<Path<(String, String)>>,
+    Given(Path((name, topic))): Given<Path<(String, TopicName)>>,
     format: Format,
 ) -> Result<Response, Problem> {
-    let topic = legal(&topic)?;
+    let topic = topic.legal()?;
     caller.may(Scope::Control, Some(&topic))?;
     if named(&api, &name)?.evict(&topic, evicted()) {
         Ok(format.reply(&Done { sessions: 1 }))

@@ -1,11 +1,12 @@
 //! The topics that exist.
 
 use super::{
-    Api, MOST_ITEMS, Problem,
+    Api, Problem,
     access::Caller,
     body::{Format, Given},
     document::Refused,
-    publish::{Position, legal},
+    params::{self, TopicName},
+    publish::Position,
 };
 use crate::config::Scope;
 use axum::{
@@ -84,10 +85,7 @@ pub(super) async fn list(
     format: Format,
 ) -> Result<Response, Problem> {
     caller.may_all(Scope::Topics)?;
-    let limit = limit.unwrap_or(100);
-    if !(1..=MOST_ITEMS).contains(&limit) {
-        return Err(Problem::illegal("`limit` is 1 to 1000"));
-    }
+    let limit = params::limit(limit, 100)?;
     let hub = api.node.shared.hub.clone();
     // With very many topics this takes a while, in which a worker would serve nobody.
     let found = tokio::task::spawn_blocking(move || {
@@ -112,16 +110,16 @@ pub(super) async fn list(
 /// One that is not in use is as good as any other, only that nobody reads it and it holds nothing.
 #[utoipa::path(
     get, path = "/v1/topics/{topic}", tag = "topics", operation_id = "topic",
-    params(("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$", example = "room:42")),
+    params(("topic" = inline(TopicName), Path, description = "The topic; `/` as `%2F`")),
     responses((status = 200, description = "What there is of it", body = Row), Refused),
 )]
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Given(Path(topic)): Given<Path<String>>,
+    Given(Path(topic)): Given<Path<TopicName>>,
     format: Format,
 ) -> Result<Response, Problem> {
-    let topic = legal(&topic)?;
+    let topic = topic.legal()?;
     caller.may(Scope::Topics, Some(&topic))?;
     let row = match api.node.shared.hub.topic(&topic) {
         Some(usage) => Row::of(&api, &usage),

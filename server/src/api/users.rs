@@ -5,7 +5,7 @@ use super::{
     access::Caller,
     body::{Format, Given, Value},
     document::Refused,
-    publish::legal,
+    params::TopicName,
     sessions::{Direct, Done, Farewell, evicted},
 };
 use crate::{config::Scope, session::Session};
@@ -65,17 +65,17 @@ pub(super) async fn disconnect(
     delete, path = "/v1/users/{user}/topics/{topic}", tag = "users", operation_id = "unsubscribeUser",
     params(
         ("user" = String, Path, description = "The user, as tokens name it"),
-        ("topic" = String, Path, description = "The topic; `/` as `%2F`", max_length = 255, pattern = "^[A-Za-z0-9._~@+=,!$-]+([:/][A-Za-z0-9._~@+=,!$-]+)*$"),
+        ("topic" = inline(TopicName), Path, description = "The topic; `/` as `%2F`"),
     ),
     responses((status = 200, description = "They have ended", body = Done), Refused),
 )]
 pub(super) async fn unsubscribe(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Given(Path((user, topic))): Given<Path<(String, String)>>,
+    Given(Path((user, topic))): Given<Path<(String, TopicName)>>,
     format: Format,
 ) -> Result<Response, Problem> {
-    let topic = legal(&topic)?;
+    let topic = topic.legal()?;
     caller.may(Scope::Control, Some(&topic))?;
     let ended = of(&api, &user).filter(|session| session.evict(&topic, evicted()));
     Ok(format.reply(&Done { sessions: ended.count() as u64 }))

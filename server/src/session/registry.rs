@@ -164,6 +164,11 @@ impl Registry {
         self.sessions.lock().expect(UNPOISONED).values().find(|session| &*session.name == name).cloned()
     }
 
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.lock().expect(UNPOISONED).len()
+    }
+
     /// All sessions of this moment.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         self.sessions.lock().expect(UNPOISONED).values().cloned().collect()
