@@ -33,6 +33,7 @@ mod sockets;
 mod statistics;
 mod tally;
 pub mod testing;
+mod tls;
 mod webhook;
 mod worker;
 

@@ -45,13 +45,7 @@ pub(super) enum FetchError {
 
 /// What vouches for web servers: the system's authorities.
 pub(super) fn tls() -> Arc<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    // Where there are none, TLS fails and says so.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let config = rustls::ClientConfig::builder_with_provider(dunlin_transport::provider())
-        .with_safe_default_protocol_versions()
-        .expect("ring has cipher suites for both versions");
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    Arc::new(crate::tls::client(crate::tls::system_roots()))
 }
 
 /// Fetches a document.
@@ -137,9 +131,7 @@ mod tests {
                 let _ = stream.shutdown().await;
             }
         });
-        let client = rustls::ClientConfig::builder_with_provider(dunlin_transport::provider());
-        let client = client.with_safe_default_protocol_versions().unwrap();
-        let client = client.with_root_certificates(roots).with_no_client_auth();
+        let client = crate::tls::client(roots);
         (format!("https://localhost:{port}/keys").parse().unwrap(), Arc::new(client))
     }
 

@@ -5,7 +5,7 @@ use super::{
     fault::Fault,
     signature,
 };
-use crate::{clock, config};
+use crate::{clock, config, tls};
 use axum::http::{Request, StatusCode, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -47,13 +47,9 @@ pub(crate) struct OpenError(String);
 
 impl Client {
     pub(super) fn open(config: &config::Webhook) -> Result<Self, OpenError> {
-        let tls = rustls::ClientConfig::builder_with_provider(dunlin_transport::provider())
-            .with_safe_default_protocol_versions()
-            .expect("ring has cipher suites for both versions")
-            .with_root_certificates(roots(config.ca.as_deref())?)
-            .with_no_client_auth();
+        let roots = config.ca.as_deref().map_or_else(|| Ok(tls::system_roots()), roots)?;
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls::client(roots))
             .https_or_http()
             .enable_http1()
             .enable_http2()
@@ -97,13 +93,9 @@ fn is_json(kind: &str) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, OpenError> {
+/// The authorities of a PEM file.
+fn roots(path: &Path) -> Result<RootCertStore, OpenError> {
     let mut roots = RootCertStore::empty();
-    let Some(path) = ca else {
-        // Where there are none, TLS fails and says so.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
-    };
     let wrong = |what: String| OpenError(format!("{}: {what}", path.display()));
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
     for certificate in certificates {
