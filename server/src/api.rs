@@ -15,7 +15,7 @@ mod token;
 mod topics;
 mod users;
 
-use crate::{config, rates::Keyed, session::connection::Node};
+use crate::{config, node::Node, rates::Keyed};
 pub(crate) use access::Door;
 use axum::{
     Router,

@@ -25,6 +25,7 @@ mod health;
 mod http;
 mod metrics;
 mod namespace;
+mod node;
 mod payload;
 mod rates;
 mod server;

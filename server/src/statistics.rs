@@ -10,7 +10,8 @@ mod rates;
 
 use crate::{
     clock,
-    session::{Session, connection::Node, path::Change},
+    node::Node,
+    session::{Session, path::Change},
     tally::Counts,
 };
 pub(crate) use channel::Figures;

@@ -57,7 +57,8 @@ use crate::{
     Builder,
     admission::Admission,
     channel::{End, presence},
-    session::connection::{self, Node},
+    node::Node,
+    session::connection,
 };
 pub use client::Client;
 use dunlin_proto::{Code, Topic, frame::Refusal};

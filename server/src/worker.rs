@@ -3,8 +3,9 @@
 use crate::{
     admission::Admission,
     health::{self, Health},
+    node::Node,
     rates::Excess,
-    session::connection::{self, Node},
+    session::connection,
     sockets::{Addresses, Bound},
 };
 use dunlin_proto::Code;
