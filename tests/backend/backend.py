@@ -1,5 +1,6 @@
 """An application's backend, as a team would write it: it decides, is told, and publishes."""
 
+import asyncio
 import json
 
 from aiohttp import web
@@ -14,6 +15,7 @@ class Backend:
         self.requests = []
         self.notices = []
         self.forged = 0
+        self._told = asyncio.Condition()
 
     async def __aenter__(self):
         application = web.Application()
@@ -29,6 +31,11 @@ class Backend:
     async def __aexit__(self, *_):
         await self._runner.cleanup()
 
+    async def until_told(self, kind, times):
+        """Waits until so many notices of this type have arrived."""
+        async with self._told:
+            await self._told.wait_for(lambda: sum(notice["type"] == kind for notice in self.notices) >= times)
+
     async def _answer(self, request):
         body = await request.text()
         try:
@@ -38,7 +45,9 @@ class Backend:
             return web.Response(status=401)
         asked = json.loads(body)
         if asked["type"] == "notices":
-            self.notices += asked["events"]
+            async with self._told:
+                self.notices += asked["events"]
+                self._told.notify_all()
             return web.Response(status=204)
         self.requests.append(asked)
         return web.json_response(getattr(self, f"_{asked['type']}")(asked))

@@ -4,10 +4,15 @@ import asyncio
 import json
 import os
 import re
+import signal
 import tempfile
 from pathlib import Path
 
 BINARIES = Path(__file__).parents[2] / "target" / "debug"
+
+
+class Refused(Exception):
+    """Somebody could not join. The words are what they were told."""
 
 
 class Server:
@@ -15,6 +20,7 @@ class Server:
 
     def __init__(self, configuration):
         self._configuration = configuration
+        self._commands = []
 
     async def __aenter__(self):
         self._directory = tempfile.TemporaryDirectory(prefix="dunlin-backend-")
@@ -33,19 +39,30 @@ class Server:
         return self
 
     async def __aexit__(self, *_):
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        # Whatever became of the story, no process outlives it.
+        for process in [*self._commands, self._process]:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
         await self._reading
         self._directory.cleanup()
+
+    async def join(self, topic, transport, token):
+        """A command line that has joined a topic."""
+        process = await self.command("sub", topic, "--json", "--transport", transport, token=token)
+        subscriber = Subscriber(process)
+        await subscriber.joined()
+        return subscriber
 
     async def command(self, *arguments, token):
         """Starts `dunlin`. Its output is read by the caller."""
         environment = self._environment | {"DUNLIN_URL": self.url, "DUNLIN_TOKEN": token}
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             BINARIES / "dunlin", *arguments, env=environment,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )
+        self._commands.append(process)
+        return process
 
     async def _read_addresses(self):
         log = []
@@ -61,7 +78,37 @@ class Server:
         raise RuntimeError("the server did not start: " + "".join(log))
 
 
-async def objects(process):
-    """The JSON objects that a process prints, a line each."""
-    async for line in process.stdout:
-        yield json.loads(line)
+class Subscriber:
+    """A listener: `dunlin sub`."""
+
+    def __init__(self, process):
+        self._process = process
+
+    async def joined(self):
+        if await self._object("joined"):
+            return
+        _, words = await self._process.communicate()
+        if self._process.returncode == 0:
+            raise RuntimeError("it has not joined, and ended as if all were well")
+        raise Refused(words.decode())
+
+    async def next(self):
+        """The name and the data of the next event."""
+        if event := await self._object("event"):
+            return event["event"], event["data"]
+        raise RuntimeError("the output ended before an event")
+
+    async def leave(self):
+        """As at Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+        _, words = await self._process.communicate()
+        if self._process.returncode:
+            raise RuntimeError(words.decode())
+
+    async def _object(self, kind):
+        """The next JSON object of this type that is printed, if there is one."""
+        async for line in self._process.stdout:
+            thing = json.loads(line)
+            if thing["type"] == kind:
+                return thing
+        return None

@@ -1,4 +1,4 @@
-"""A backend decides, is told, and publishes, while people listen over QUIC and over WebSocket."""
+"""A backend decides, is told, and publishes, while command lines and a browser listen."""
 
 import asyncio
 import base64
@@ -7,9 +7,11 @@ import unittest
 
 import aiohttp
 from backend import Backend
-from programs import Server, objects
+from browser import Browser
+from programs import Refused, Server
 
-STORY_SECONDS = 40
+# A browser and a server on a busy machine.
+STORY_SECONDS = 180
 KEY = "the backend's own key"
 PASSWORD = "ada's password"
 CONFIGURATION = """
@@ -31,32 +33,18 @@ secret = "{key}"
 
 class Backends(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
+        # unittest has asyncio complain of steps longer than a tenth of a second, which are no news on a busy machine.
+        asyncio.get_running_loop().slow_callback_duration = STORY_SECONDS
         secret = "whsec_" + base64.b64encode(os.urandom(32)).decode()
         self.backend = await self.enterAsyncContext(Backend(secret))
         configuration = CONFIGURATION.format(url=self.backend.url, secret=secret, key=KEY)
         self.server = await self.enterAsyncContext(Server(configuration))
 
-    async def subscriber(self, transport):
-        """A command line that listens in room 1 until it has had two events; and what it prints from then on."""
-        process = await self.server.command(
-            "sub", "room:1", "--json", "--count", "2", "--transport", transport, token=PASSWORD
-        )
-        printed = objects(process)
-        await self.next(printed, "joined")
-        return process, printed
-
-    async def next(self, printed, kind):
-        async for thing in printed:
-            if thing["type"] == kind:
-                return thing
-        self.fail(f"the output ended before {kind!r}")
-
-    async def refused(self, *arguments, token=PASSWORD):
-        """How a command fails."""
-        process = await self.server.command(*arguments, token=token)
-        _, words = await process.communicate()
-        self.assertNotEqual(process.returncode, 0)
-        return words.decode()
+    async def refusal(self, join, *how):
+        """What somebody is told who may not join."""
+        with self.assertRaises(Refused) as refused:
+            await join(*how)
+        return str(refused.exception)
 
     async def publish(self, key):
         """Publishes over HTTP, as the backend would. Returns the status."""
@@ -67,35 +55,47 @@ class Backends(unittest.IsolatedAsyncioTestCase):
                 return answer.status
 
     async def test_it_decides_is_told_and_publishes(self):
-        async with asyncio.timeout(STORY_SECONDS):
-            subscribers = [await self.subscriber("quic"), await self.subscriber("websocket")]
+        async with asyncio.timeout(STORY_SECONDS), Browser(self.server.http) as browser:
+            listeners = [
+                await self.server.join("room:1", "quic", PASSWORD),
+                await self.server.join("room:1", "websocket", PASSWORD),
+                await browser.join("room:1", "webtransport", PASSWORD),
+                await browser.join("room:1", "websocket", PASSWORD),
+            ]
             said = await self.server.command("pub", "room:1", "hello", token=PASSWORD)
             self.assertEqual(await said.wait(), 0)
             self.assertEqual(await self.publish("not the key, but as long"), 401)
             self.assertEqual(await self.publish(KEY), 200)
-            for process, printed in subscribers:
-                changed = await self.next(printed, "event")
-                self.assertEqual(changed["data"], {"by": "ada", "text": "HELLO"})
-                news = await self.next(printed, "event")
-                self.assertEqual((news["event"], news["data"]), ("news", {"n": 1}))
-                self.assertEqual(await process.wait(), 0)
-            # Two subscribers and one who published.
-            while sum(notice["type"] == "end" for notice in self.backend.notices) < 3:
-                await asyncio.sleep(0.05)
-            transports = {ask["session"]["transport"] for ask in self.backend.requests if ask["type"] == "join"}
-            self.assertLessEqual({"quic", "websocket"}, transports)
+            for listener in listeners:
+                self.assertEqual(await listener.next(), ("message", {"by": "ada", "text": "HELLO"}))
+                self.assertEqual(await listener.next(), ("news", {"n": 1}))
+                await listener.leave()
+            # Those who listened, and one who published.
+            await self.backend.until_told("end", len(listeners) + 1)
+            joined = [ask["session"] for ask in self.backend.requests if ask["type"] == "join"]
+            ways = {(session["agent"].split("/")[0], session["transport"]) for session in joined}
+            self.assertLessEqual(
+                {
+                    ("dunlin-cli", "quic"),
+                    ("dunlin-cli", "websocket"),
+                    ("dunlin-web", "webtransport"),
+                    ("dunlin-web", "websocket"),
+                },
+                ways,
+            )
             left = [notice for notice in self.backend.notices if notice["type"] == "leave"]
             self.assertTrue(all(notice["state"] == {"tenant": 7} for notice in left))
             self.assertEqual(self.backend.forged, 0)
 
     async def test_it_refuses_and_its_words_arrive(self):
-        async with asyncio.timeout(STORY_SECONDS):
-            stranger = await self.refused("sub", "room:1", token="a guess")
-            self.assertIn("FORBIDDEN", stranger)
-            self.assertIn("who are you?", stranger)
-            self.assertNotIn(self.backend.url, stranger)
-            self.assertIn("the room is full", await self.refused("sub", "room:13"))
-            self.assertIn("FORBIDDEN", await self.refused("sub", "elsewhere"))
+        async with asyncio.timeout(STORY_SECONDS), Browser(self.server.http) as browser:
+            for join, transport in (self.server.join, "quic"), (browser.join, "webtransport"):
+                stranger = await self.refusal(join, "room:1", transport, "a guess")
+                self.assertRegex(stranger, "FORBIDDEN.*who are you?")
+                self.assertNotIn(self.backend.url, stranger)
+                late = await self.refusal(join, "room:13", transport, PASSWORD)
+                self.assertRegex(late, "FORBIDDEN.*the room is full")
+                self.assertIn("FORBIDDEN", await self.refusal(join, "elsewhere", transport, PASSWORD))
 
     async def test_who_does_not_sign_is_not_believed(self):
         async with aiohttp.ClientSession() as session:
