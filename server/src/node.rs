@@ -45,7 +45,8 @@ impl Node {
     }
 
     /// What a client may do, by its token and by the backend's word. The backend is not asked about who only looks at the
-    /// server's own figures. A session that has a pass keeps what was granted with it while the backend does not answer.
+    /// server's own figures. A session that has a pass, which it refreshes or resumes with, keeps what was granted with it
+    /// while the backend does not answer.
     pub(crate) async fn admit(
         &self,
         token: Option<&str>,
@@ -58,7 +59,7 @@ impl Node {
         match webhooks.connect(&who(&pass), &pass, token).await? {
             Word::Granted(allowed) => self.gate.grant(pass, *allowed),
             Word::Down => Ok(match held {
-                Some(held) => pass.keep_granted(held),
+                Some(held) => Gate::keep(pass, held),
                 None => pass,
             }),
             Word::Unasked => Ok(pass),

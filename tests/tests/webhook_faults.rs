@@ -110,7 +110,7 @@ async fn what_a_connect_leaves_with_the_session_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_token_that_comes_while_the_backend_is_down_changes_no_grant() {
+async fn neither_a_token_nor_a_resume_changes_a_grant_while_the_backend_is_down() {
     let is_up = Arc::new(AtomicBool::new(true));
     let up = is_up.clone();
     let mut backend = Backend::start(move |_| {
@@ -134,16 +134,27 @@ async fn a_token_that_comes_while_the_backend_is_down_changes_no_grant() {
     assert!(matches!(control.control().await, Some(control::FromServer::Refreshed { .. })));
     assert_eq!(attempt(&connection, "asked:in").await, Ok(()));
     assert_eq!(attempt(&connection, "asked:out").await.unwrap_err().0, Code::FORBIDDEN);
+    let back = Hello { resume: Some(welcome.resume), token: Some(token(&wide)), ..hello() };
+    let resumed = server.dial().await;
+    let (_control, welcome) = greet(&resumed, back.clone()).await;
+    assert!(welcome.resumed);
+    assert_eq!(attempt(&resumed, "asked:in").await, Ok(()));
+    assert_eq!(attempt(&resumed, "asked:out").await.unwrap_err().0, Code::FORBIDDEN);
+    // Nobody else has a part in it.
+    let another = server.dial().await;
+    let stranger = Hello { client: [8; 16], ..back.clone() };
+    let (_their_control, welcome) = greet(&another, stranger).await;
+    assert!(!welcome.resumed);
+    assert_eq!(attempt(&another, "asked:out").await, Ok(()));
     // Of a client that comes back the backend is told so.
     is_up.store(true, SeqCst);
-    let back = Hello { resume: Some(welcome.resume), token: Some(token::of("ada")), ..hello() };
     let (_control, welcome) = greet(&server.dial().await, back).await;
     assert!(welcome.resumed);
     let mut resumes = Vec::new();
-    while resumes.len() < 3 {
+    while resumes.len() < 5 {
         resumes.push(soon("a request", backend.requests.recv()).await.unwrap()["resumes"].clone());
     }
-    assert_eq!(resumes, [json!(false), json!(false), json!(true)]);
+    assert_eq!(resumes, [json!(false), json!(false), json!(true), json!(true), json!(true)]);
 }
 
 #[tokio::test]

@@ -79,6 +79,11 @@ impl Gate {
         Ok(pass.grant_more(allowed, clock::now_ms() / 1000))
     }
 
+    /// Takes a pass for one with what a backend has granted to the one before it, which cannot be asked again.
+    pub(crate) fn keep(pass: Pass, held: &Pass) -> Pass {
+        pass.keep_granted(held, clock::now_ms() / 1000)
+    }
+
     /// Whether the token of a pass was revoked.
     pub(crate) fn has_revoked(&self, pass: &Pass) -> bool {
         self.keyring.is_some() && self.revocations.lock().expect(UNPOISONED).cover(pass)

@@ -66,9 +66,11 @@ impl Pass {
     }
 
     /// This pass with what a backend has granted to the one before, for as long as it has: the backend could not be asked again.
-    pub(crate) fn keep_granted(mut self, before: &Self) -> Self {
-        self.granted = before.granted.clone();
-        self
+    /// What was granted to one user is not another's.
+    pub(super) fn keep_granted(self, before: &Self, now: Seconds) -> Self {
+        let kept = Self { granted: before.granted.clone(), ..self.clone() };
+        let is_over = before.granted.expires.is_some_and(|end| end <= now);
+        if kept.user() == before.user() && !is_over { kept } else { self }
     }
 
     /// What the backend wants to be told with each request of the session.
@@ -242,13 +244,18 @@ pub(super) mod tests {
         allowed.expires_in = Some(Duration::from_secs(60));
         allowed.data = Some(json!(7));
         let before = pass(json!({"sub": "ada"})).grant_more(allowed, 100);
-        let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before);
+        let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before, 100);
         assert_eq!(refused(&after, join("room:1")), None);
         assert_eq!(refused(&after, join("other")), Some(Code::FORBIDDEN));
         assert_eq!((after.expires(), after.state()), (Some(160), Some(&json!(7))));
+        let another = pass(json!({"sub": "bob", "dunlin": []})).keep_granted(&before, 100);
+        assert_eq!((another.expires(), another.state()), (Some(3600), None));
+        assert_eq!(refused(&another, join("room:1")), Some(Code::FORBIDDEN));
+        let late = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before, 160);
+        assert_eq!(refused(&late, join("other")), None);
         // Where the backend has left rights to the token, the new one counts.
         let before = pass(json!({"sub": "ada"})).grant_more(Allowed::default(), 100);
-        let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before);
+        let after = pass(json!({"sub": "ada", "dunlin": all})).keep_granted(&before, 100);
         assert_eq!(refused(&after, join("other")), None);
     }
 

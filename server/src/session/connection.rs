@@ -74,7 +74,8 @@ async fn begin(node: &Arc<Node>, connection: &Connection, permit: Permit) -> Opt
     // Not kept: what it allows is.
     let token = greeted.hello.token.take();
     let who = |pass: &Pass| Who::greeting(&greeted.hello, connection, pass);
-    let pass = match node.admit(token.as_deref(), None, who).await {
+    let held = node.registry.held(&greeted.hello);
+    let pass = match node.admit(token.as_deref(), held.as_deref(), who).await {
         Ok(pass) => pass,
         Err(refusal) => {
             handshake::refuse(&node.shared.tally, connection, greeted.send, refusal).await;

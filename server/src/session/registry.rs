@@ -38,13 +38,16 @@ impl Registry {
         Self { bounds, tally, rates, sessions: Mutex::default() }
     }
 
+    /// What the session may do that the hello asks for, if it is this client's.
+    pub(crate) fn held(&self, hello: &Hello) -> Option<Arc<Pass>> {
+        let sessions = self.sessions.lock().expect(UNPOISONED);
+        Some(asked_for(&sessions, hello)?.pass())
+    }
+
     /// Resumes the session that the hello asks for, if it is the same user's, or else begins a new one.
     pub(crate) fn open(&self, hello: &Hello, carrier: Carrier, access: Access, pass: Pass) -> Opened {
         let mut sessions = self.sessions.lock().expect(UNPOISONED);
-        let ticket = hello.resume.as_deref().and_then(|ticket| Ticket::try_from(ticket).ok());
-        let held = ticket.and_then(|ticket| sessions.get(&ticket));
-        let held = held.filter(|held| held.client == hello.client && !held.is_over());
-        let held = held.filter(|held| held.user() == pass.user());
+        let held = asked_for(&sessions, hello).filter(|held| held.user() == pass.user());
         if let Some(session) = held {
             let generation = session.connect(carrier, access, pass);
             self.tally.resumed();
@@ -181,4 +184,10 @@ impl Registry {
         }
         gauge!("dunlin_sessions").set(0.0);
     }
+}
+
+/// The session that the hello asks for, if it is this client's.
+fn asked_for<'a>(sessions: &'a HashMap<Ticket, Arc<Session>>, hello: &Hello) -> Option<&'a Arc<Session>> {
+    let ticket = Ticket::try_from(hello.resume.as_deref()?).ok()?;
+    sessions.get(&ticket).filter(|held| held.client == hello.client && !held.is_over())
 }
