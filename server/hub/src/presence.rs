@@ -220,7 +220,8 @@ impl Presence {
     }
 
     /// Has this shown each diff of every topic from now on, also of those that tell the counts alone. Only the first observer
-    /// counts. It must be quick, and must not ask for presence: the topic is locked meanwhile.
+    /// counts. It runs within [`flush`](Self::flush), and should be quick; where only one task flushes, it sees a topic's diffs
+    /// in order.
     pub fn observe(&self, observer: impl Fn(&Topic, &Diff) + Send + Sync + 'static) {
         let _ = self.observer.set(Box::new(observer));
     }
@@ -269,14 +270,13 @@ impl Presence {
             }
             room.is_queued = false;
             room.told_at = Some(now);
-            let has_told = room.tell(&self.config, &self.encode, |diff| {
-                if let Some(observer) = self.observer.get() {
-                    observer(&shared.topic, diff);
-                }
-            });
+            let told = room.tell(&self.config, &self.encode);
             drop(room);
-            if has_told {
+            if !told.is_empty() {
                 self.fanout.ring(&shared.bell);
+            }
+            if let Some(observer) = self.observer.get() {
+                told.iter().for_each(|diff| observer(&shared.topic, diff));
             }
             self.tidy(&shared, 1);
         }

@@ -59,13 +59,12 @@ impl Room {
         }
     }
 
-    /// Tells what has changed, and shows it to somebody else. False if nothing has.
-    pub(super) fn tell(&mut self, config: &Config, encode: &Encode, show: impl Fn(&Diff)) -> bool {
+    /// Tells what has changed, and returns it.
+    pub(super) fn tell(&mut self, config: &Config, encode: &Encode) -> Vec<Diff> {
         let diffs = self.roster.tell(FRAME);
         if diffs.is_empty() {
-            return false;
+            return diffs;
         }
-        diffs.iter().for_each(show);
         self.counts = None;
         let entries = self.roster.occupancy().entries;
         // Between the two bounds it stays what it was, or one member more or less would have everybody get the list anew.
@@ -81,7 +80,7 @@ impl Room {
             self.diffs.extend(diffs.iter().map(|diff: &Diff| (diff.version, (encode.diff)(diff))));
             self.diffs.drain(..self.diffs.len().saturating_sub(KEPT));
         }
-        true
+        diffs
     }
 
     /// Whether a member has something to be told.
