@@ -29,7 +29,7 @@ pub(crate) struct Control {
 impl Control {
     /// Opens the stream and sends `Hello`.
     pub(crate) async fn open(connection: &Connection, hello: Hello) -> Result<Self, Ending> {
-        let (stream, recv) = connection.open_bi().await?;
+        let (mut stream, recv) = connection.open_bi().await?;
         // Ahead of every channel: 0 to 255 are theirs.
         stream.set_priority(256);
         let frames = Frames::new(recv, limits::MAX_CONTROL_FRAME);

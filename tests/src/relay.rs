@@ -4,12 +4,14 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     sync::watch,
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -44,8 +46,17 @@ struct Back {
 }
 
 struct Way {
-    open: watch::Sender<bool>,
+    state: watch::Sender<State>,
     _task: AbortOnDropHandle<()>,
+}
+
+/// What happens to what arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Blocked,
+    /// Passes so many bytes down in a second; what comes faster waits in the sockets, and is lost when they are full.
+    Narrow(u32),
 }
 
 impl Relay {
@@ -80,6 +91,13 @@ impl Relay {
         self.unblock(Protocol::Tcp);
     }
 
+    /// Passes so many bytes in a second down to clients from now on.
+    pub fn narrow(&self, bytes_per_second: u32) {
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            self.way(protocol).state.send_replace(State::Narrow(bytes_per_second));
+        }
+    }
+
     /// Forgets which client had which port, as a NAT does: what clients send from now on comes from other ports of this
     /// loopback address, and what the server sends to the old ones goes nowhere.
     ///
@@ -92,12 +110,12 @@ impl Relay {
 
     /// Passes nothing of one protocol on, as a firewall does that drops what it does not like.
     pub fn block(&self, protocol: Protocol) {
-        self.way(protocol).open.send_replace(false);
+        self.way(protocol).state.send_replace(State::Blocked);
     }
 
     /// Passes it on again.
     pub fn unblock(&self, protocol: Protocol) {
-        self.way(protocol).open.send_replace(true);
+        self.way(protocol).state.send_replace(State::Open);
     }
 
     fn way(&self, protocol: Protocol) -> &Way {
@@ -109,9 +127,42 @@ impl Relay {
 }
 
 impl Way {
-    fn open<T: Future<Output = ()> + Send + 'static>(task: impl FnOnce(watch::Receiver<bool>) -> T) -> Self {
-        let (open, way) = watch::channel(true);
-        Self { open, _task: AbortOnDropHandle::new(tokio::spawn(task(way))) }
+    fn open<T: Future<Output = ()> + Send + 'static>(task: impl FnOnce(Passage) -> T) -> Self {
+        let (state, passage) = watch::channel(State::Open);
+        Self {
+            state,
+            _task: AbortOnDropHandle::new(tokio::spawn(task(Passage {
+                state: passage,
+                taken: Instant::now(),
+            }))),
+        }
+    }
+}
+
+/// A way as those see it who pass something on.
+#[derive(Clone)]
+struct Passage {
+    state: watch::Receiver<State>,
+    /// Until when the way down is taken.
+    taken: Instant,
+}
+
+impl Passage {
+    fn is_blocked(&self) -> bool {
+        *self.state.borrow() == State::Blocked
+    }
+
+    async fn unblocked(&mut self) {
+        let _ = self.state.wait_for(|state| *state != State::Blocked).await;
+    }
+
+    /// Takes the time that so many bytes take on the way down.
+    async fn take(&mut self, bytes: usize) {
+        let State::Narrow(bytes_per_second) = *self.state.borrow() else { return };
+        let time = Duration::from_secs_f64(bytes as f64 / f64::from(bytes_per_second));
+        // A timer rings late by a millisecond, which the next ones make up for.
+        self.taken = self.taken.max(Instant::now() - Duration::from_millis(5)) + time;
+        tokio::time::sleep_until(self.taken).await;
     }
 }
 
@@ -126,16 +177,17 @@ async fn sockets() -> (UdpSocket, TcpListener) {
     }
 }
 
-async fn pass_datagrams(
-    front: Arc<UdpSocket>,
-    server: SocketAddr,
-    table: Arc<Table>,
-    way: watch::Receiver<bool>,
-) {
+#[derive(PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+async fn pass_datagrams(front: Arc<UdpSocket>, server: SocketAddr, table: Arc<Table>, way: Passage) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok((len, client)) = front.recv_from(&mut buffer).await else { continue };
-        if !*way.borrow() {
+        if way.is_blocked() {
             continue;
         }
         let back = table.back(client, |back| pass_down(back, front.clone(), client, way.clone()));
@@ -162,22 +214,18 @@ impl Table {
     }
 }
 
-async fn pass_down(
-    back: Arc<UdpSocket>,
-    front: Arc<UdpSocket>,
-    client: SocketAddr,
-    way: watch::Receiver<bool>,
-) {
+async fn pass_down(back: Arc<UdpSocket>, front: Arc<UdpSocket>, client: SocketAddr, mut way: Passage) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok(len) = back.recv(&mut buffer).await else { continue };
-        if *way.borrow() {
+        way.take(len).await;
+        if !way.is_blocked() {
             let _ = front.send_to(&buffer[..len], client).await;
         }
     }
 }
 
-async fn pass_connections(listener: TcpListener, server: SocketAddr, way: watch::Receiver<bool>) {
+async fn pass_connections(listener: TcpListener, server: SocketAddr, way: Passage) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
@@ -187,25 +235,36 @@ async fn pass_connections(listener: TcpListener, server: SocketAddr, way: watch:
 }
 
 /// Until one side has ended; then the other is told in the same way.
-async fn pass_connection(client: TcpStream, server: SocketAddr, mut way: watch::Receiver<bool>) {
-    let _ = way.wait_for(|open| *open).await;
-    let Ok(server) = TcpStream::connect(server).await else { return };
+async fn pass_connection(client: TcpStream, server: SocketAddr, mut way: Passage) {
+    way.unblocked().await;
+    let Ok(server) = connect(server).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        () = pass_bytes(from_client, to_server, way.clone()) => {}
-        () = pass_bytes(from_server, to_client, way) => {}
+        () = pass_bytes(from_client, to_server, way.clone(), Direction::Up) => {}
+        () = pass_bytes(from_server, to_client, way, Direction::Down) => {}
     }
+}
+
+/// Connects with as little room for what waits as a network has.
+async fn connect(server: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(64 * 1024)?;
+    socket.connect(server).await
 }
 
 async fn pass_bytes(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut way: watch::Receiver<bool>,
+    mut way: Passage,
+    direction: Direction,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(len @ 1..) = from.read(&mut buffer).await {
-        let _ = way.wait_for(|open| *open).await;
+        if direction == Direction::Down {
+            way.take(len).await;
+        }
+        way.unblocked().await;
         if to.write_all(&buffer[..len]).await.is_err() {
             return;
         }

@@ -165,8 +165,16 @@ impl Running {
     pub async fn dial(&self) -> Connection {
         match &self.memory {
             Some(dialer) => dialer.dial().await.expect("the server accepts"),
-            None => self.dialer().dial(self.server.address(), "localhost").await.expect("the server accepts"),
+            None => self.dial_at(self.server.address()).await,
         }
+    }
+
+    /// A bare connection by way of something that passes on what arrives at this address.
+    ///
+    /// # Panics
+    /// If it cannot connect.
+    pub async fn dial_at(&self, address: SocketAddr) -> Connection {
+        self.dialer().dial(address, "localhost").await.expect("the server accepts")
     }
 
     /// A dialer that trusts the server's certificate.

@@ -13,7 +13,7 @@ use dunlin_proto::{
 };
 use dunlin_transport::{ConnectionError, SendStream, WriteError};
 use metrics::counter;
-use std::pin::Pin;
+use std::{mem, pin::Pin};
 use tokio::{
     sync::{mpsc, watch},
     time::{Sleep, sleep},
@@ -47,6 +47,8 @@ pub(crate) struct Delivery {
     pub(crate) watcher: Option<Watcher>,
     /// Whether the client has paused its topics.
     pub(crate) paused: watch::Receiver<bool>,
+    /// Answers that have come while something else was written, at most [`OUTBOX`].
+    pub(crate) waiting: Vec<Bytes>,
 }
 
 /// What the channel's side says to the delivery.
@@ -69,15 +71,18 @@ impl Delivery {
     }
 
     async fn deliver(&mut self) -> Result<(), WriteError> {
-        self.stream.write(self.joined.clone()).await?;
+        self.write(vec![self.joined.clone()]).await?;
         loop {
+            if !self.waiting.is_empty() {
+                let frames = mem::take(&mut self.waiting);
+                self.write(frames).await?;
+            }
             let quiet = *self.paused.borrow_and_update();
             tokio::select! {
                 biased;
-                mut frames = self.tap.next() => self.stream.write_chunks(&mut frames).await?,
+                frames = self.tap.next() => self.write(frames).await?,
                 down = self.outbox.recv() => match down {
-                    Some(Down::Frame(frame)) => self.write_frames(frame).await?,
-                    Some(Down::Adjust(adjust)) => self.adjust(adjust),
+                    Some(down) => self.take_all(down),
                     None => return Ok(()),
                 },
                 // The other end is with the connection, and goes with it.
@@ -96,20 +101,37 @@ impl Delivery {
         }
     }
 
-    async fn write_frames(&mut self, first: Bytes) -> Result<(), WriteError> {
-        let mut frames = vec![first];
-        while let Ok(down) = self.outbox.try_recv() {
-            match down {
-                Down::Frame(frame) => frames.push(frame),
-                Down::Adjust(adjust) => self.adjust(adjust),
+    /// Writes to the stream, which may take long, and hears meanwhile how the member wants its events.
+    async fn write(&mut self, mut frames: Vec<Bytes>) -> Result<(), WriteError> {
+        loop {
+            tokio::select! {
+                biased;
+                written = self.stream.write_chunks(&mut frames) => return written,
+                Some(down) = self.outbox.recv(), if self.waiting.len() < OUTBOX => self.take(down),
             }
         }
-        self.stream.write_chunks(&mut frames).await
+    }
+
+    /// What has come together is written together.
+    fn take_all(&mut self, first: Down) {
+        self.take(first);
+        while self.waiting.len() < OUTBOX
+            && let Ok(down) = self.outbox.try_recv()
+        {
+            self.take(down);
+        }
+    }
+
+    fn take(&mut self, down: Down) {
+        match down {
+            Down::Frame(frame) => self.waiting.push(frame),
+            Down::Adjust(adjust) => self.adjust(adjust),
+        }
     }
 
     fn adjust(&mut self, adjust: Adjust) {
         if let Some(priority) = adjust.priority {
-            self.stream.set_priority(i32::from(priority) - 128);
+            self.stream.set_priority(priority.into());
         }
         self.terms.adjust(adjust);
         if self.terms.pause().is_none() {
@@ -118,8 +140,8 @@ impl Delivery {
     }
 
     async fn write_presence(&mut self) -> Result<(), WriteError> {
-        let mut frames = self.watcher.as_mut().map(Watcher::read).unwrap_or_default();
-        self.stream.write_chunks(&mut frames).await
+        let frames = self.watcher.as_mut().map(Watcher::read).unwrap_or_default();
+        self.write(frames).await
     }
 
     async fn write_events(&mut self) -> Result<(), WriteError> {
@@ -129,7 +151,7 @@ impl Delivery {
         // What was there before goes on the stream: it was asked for, and is not news.
         let is_news = cursor.position().offset >= cursor.head().offset;
         let Some(batch) = stale.or_else(|| cursor.read(BATCH)) else { return Ok(()) };
-        let mut frames = match (batch, &self.datagrams) {
+        let frames = match (batch, &self.datagrams) {
             (Batch::Events(frames), datagrams) => {
                 counter!("dunlin_events_delivered_total").increment(frames.len() as u64);
                 self.held_back = self.terms.pause().map(|pause| Box::pin(sleep(pause)));
@@ -147,7 +169,7 @@ impl Delivery {
             }
             (Batch::Restarted(position), _) => vec![FromServer::Restarted(position).encode()],
         };
-        self.stream.write_chunks(&mut frames).await
+        self.write(frames).await
     }
 }
 

@@ -184,7 +184,7 @@ impl<C: Channel> Membership<C> {
         }
     }
 
-    async fn attach(&mut self, attach: Box<Attach>, applied: &Applied, reply: Bytes) -> Option<Attached> {
+    async fn attach(&mut self, mut attach: Box<Attach>, applied: &Applied, reply: Bytes) -> Option<Attached> {
         let since = attach.join.since;
         let asked = attach.join.delivery.unwrap_or(self.facts().namespace.default);
         let is_allowed = since.is_none_or(|since| self.allowance.may_read_after(since));
@@ -226,7 +226,7 @@ impl<C: Channel> Membership<C> {
         self.facts().tally.joined(start);
         self.allowance.begin(cursor.position());
         let (outbox, frames) = mpsc::channel(OUTBOX);
-        attach.send.set_priority(i32::from(attach.join.priority) - 128);
+        attach.send.set_priority(attach.join.priority.into());
         let delivery = Delivery {
             stream: attach.send,
             terms,
@@ -238,6 +238,7 @@ impl<C: Channel> Membership<C> {
             outbox: frames,
             watcher: self.watch(attach.join.presence),
             paused: attach.paused.clone(),
+            waiting: Vec::new(),
         };
         Some(Attached {
             frames: attach.frames,

@@ -27,7 +27,7 @@ pub(crate) struct Greeted {
 /// Reads the `Hello`. Refuses what is not one, closes the connection and returns `None`.
 pub(crate) async fn greet(shared: &Shared, connection: &Connection) -> Option<Box<Greeted>> {
     let deadline = shared.bounds.deadline;
-    let (send, recv) = match tokio::time::timeout(deadline, connection.accept_bi()).await {
+    let (mut send, recv) = match tokio::time::timeout(deadline, connection.accept_bi()).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(_)) => return None,
         Err(_) => {
@@ -35,6 +35,8 @@ pub(crate) async fn greet(shared: &Shared, connection: &Connection) -> Option<Bo
             return None;
         }
     };
+    // Ahead of every channel: 0 to 255 are theirs.
+    send.set_priority(256);
     let mut frames =
         Frames::new(recv, limits::MAX_CONTROL_FRAME, deadline, Room::for_frames(limits::MAX_CONTROL_FRAME));
     match read(&mut frames).await {

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI32, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -21,6 +24,34 @@ pub(crate) struct Connection {
     pub(crate) quinn: quinn::Connection,
     handshake: handshake::Outcome,
     local: Local,
+    pub(crate) floor: Floor,
+}
+
+/// The priority that counts as zero among the streams of one connection.
+///
+/// quinn 0.11 keeps a stream that has data in the queue of the priority that it had when it was put there, and moves it only when it
+/// has sent some of them: one that is lowered moves at once, one that is raised waits until all others are empty. So nothing is ever
+/// raised, but everything else lowered.
+#[derive(Clone, Debug)]
+pub(crate) struct Floor(Arc<AtomicI32>);
+
+/// What a stream can be raised by; any priority is below it.
+const FLOOR_HEIGHT: i32 = 1024;
+
+impl Floor {
+    fn new() -> Self {
+        // HTTP/3's own streams, which quinn has at 0, are above all of ours.
+        Self(Arc::new(AtomicI32::new(-FLOOR_HEIGHT)))
+    }
+
+    fn get(&self) -> i32 {
+        self.0.load(Relaxed)
+    }
+
+    /// After two million times it stays where it is.
+    fn lower(&self) {
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |floor| floor.checked_sub(FLOOR_HEIGHT));
+    }
 }
 
 /// Where the socket of an endpoint is bound, which its connections ask and quinn does not tell them.
@@ -29,7 +60,7 @@ pub(crate) struct Local(Arc<Mutex<SocketAddr>>);
 
 impl Connection {
     pub(crate) fn new(quinn: quinn::Connection, handshake: handshake::Outcome, local: Local) -> Self {
-        Self { quinn, handshake, local }
+        Self { quinn, handshake, local, floor: Floor::new() }
     }
 
     /// A connection whose handshake is over.
@@ -39,7 +70,7 @@ impl Connection {
 
     pub(crate) async fn open_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         let (send, recv) = self.quinn.open_bi().await?;
-        Ok((SendStream::new(send, recv.is_0rtt()), RecvStream::new(recv)))
+        Ok((SendStream::new(send, recv.is_0rtt(), self.floor.clone()), RecvStream::new(recv)))
     }
 
     pub(crate) async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
@@ -49,7 +80,7 @@ impl Connection {
                 stream = self.quinn.accept_bi() => {
                     let (send, recv) = stream?;
                     // What a server accepts early is real; only what a client opens early can be void.
-                    return Ok((SendStream::new(send, false), RecvStream::new(recv)));
+                    return Ok((SendStream::new(send, false, self.floor.clone()), RecvStream::new(recv)));
                 }
                 // HTTP/3 needs such streams, so a few are allowed before it is known who comes. Dropped, it is stopped.
                 stream = self.quinn.accept_uni() => drop(stream?),

@@ -16,6 +16,8 @@ pub struct SendStream(Send);
 #[derive(Debug)]
 pub struct RecvStream(Recv);
 
+const MAX_PRIORITY: u16 = 1023;
+
 #[derive(Debug)]
 enum Send {
     Quic(quic::SendStream),
@@ -86,10 +88,11 @@ impl SendStream {
         }
     }
 
-    /// Streams with a higher priority go first when the path is full; all begin at 0. In memory the path is never
-    /// full and this does nothing.
-    pub fn set_priority(&self, priority: i32) {
-        match &self.0 {
+    /// Streams with a higher priority, of 0 to 1023, go first when the path is full; all begin at 0. What was written before
+    /// counts as well, but for what is on its way. In memory the path is never full and this does nothing.
+    pub fn set_priority(&mut self, priority: u16) {
+        let priority = priority.min(MAX_PRIORITY);
+        match &mut self.0 {
             Send::Quic(stream) => stream.set_priority(priority),
             Send::Memory(_) => {}
             Send::WebSocket(stream) => stream.set_priority(priority),

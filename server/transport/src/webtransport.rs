@@ -163,6 +163,11 @@ impl Connection {
 }
 
 impl Session {
+    /// What priorities of the connection's streams count from.
+    pub(crate) fn floor(&self) -> quic::Floor {
+        self.link.quic.floor.clone()
+    }
+
     /// Why the session ended, if it did so before its connection.
     pub(crate) fn ended(&self) -> Option<ConnectionError> {
         self.link.end.borrow().as_ref().map(End::error)

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use quinn::VarInt;
 
-use super::code;
+use super::{Floor, code};
 use crate::{
     ConnectionError, ReadError, WriteError,
     webtransport::{self, Session},
@@ -22,6 +22,10 @@ pub(crate) struct SendStream {
     early: bool,
     /// Finished or reset by this side.
     done: bool,
+    priority: u16,
+    floor: Floor,
+    /// What quinn has been told: `None` before anything is written.
+    told: Option<i32>,
     owner: Owner,
 }
 
@@ -37,17 +41,25 @@ pub(crate) struct RecvStream {
 struct Owner(Option<Arc<Session>>);
 
 impl SendStream {
-    pub(crate) fn new(quinn: quinn::SendStream, early: bool) -> Self {
-        Self { quinn, early, done: false, owner: Owner(None) }
+    pub(crate) fn new(quinn: quinn::SendStream, early: bool, floor: Floor) -> Self {
+        Self { quinn, early, done: false, priority: 0, floor, told: None, owner: Owner(None) }
     }
 
     pub(crate) fn of_session(quinn: quinn::SendStream, session: Arc<Session>) -> Self {
-        Self { quinn, early: false, done: false, owner: Owner(Some(session)) }
+        let floor = session.floor();
+        let owner = Owner(Some(session));
+        Self { quinn, early: false, done: false, priority: 0, floor, told: None, owner }
     }
 
-    pub(crate) async fn write_chunks(&mut self, chunks: &mut [Bytes]) -> Result<(), WriteError> {
+    pub(crate) async fn write_chunks(&mut self, mut chunks: &mut [Bytes]) -> Result<(), WriteError> {
         self.owner.alive()?;
-        self.quinn.write_all_chunks(chunks).await.map_err(|error| self.owner.write_error(error))
+        while !chunks.is_empty() {
+            self.tell_priority();
+            let written = self.quinn.write_chunks(chunks).await;
+            let written = written.map_err(|error| self.owner.write_error(error))?;
+            chunks = &mut chunks[written.chunks..];
+        }
+        Ok(())
     }
 
     pub(crate) fn finish(&mut self) {
@@ -64,9 +76,23 @@ impl SendStream {
         let _ = self.quinn.reset(self.owner.encode(code));
     }
 
-    pub(crate) fn set_priority(&self, priority: i32) {
-        // Fails only on a stream that was reset, or delivered to the end.
-        let _ = self.quinn.set_priority(priority);
+    pub(crate) fn set_priority(&mut self, priority: u16) {
+        if priority > self.priority && self.told.is_some() {
+            self.floor.lower();
+        }
+        self.priority = priority;
+        if self.told.is_some() {
+            self.tell_priority();
+        }
+    }
+
+    /// Has quinn know the priority above the floor of this moment.
+    fn tell_priority(&mut self) {
+        let priority = self.floor.get() + i32::from(self.priority);
+        if self.told.replace(priority) != Some(priority) {
+            // Fails only on a stream that was reset, or delivered to the end.
+            let _ = self.quinn.set_priority(priority);
+        }
     }
 
     pub(crate) async fn stopped(&mut self) -> Result<Option<u32>, WriteError> {

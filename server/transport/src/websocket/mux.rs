@@ -146,8 +146,9 @@ impl Mux {
         self.with(channel, |channel| channel.send.stopped())
     }
 
-    pub(crate) fn set_priority(&mut self, channel: u32, priority: i32) {
+    pub(crate) fn set_priority(&mut self, channel: u32, priority: u16) {
         self.with(channel, |channel| channel.priority = priority);
+        self.schedule.set_priority(channel, priority);
     }
 
     /// The next bytes, the end, or the code of a reset; `None` while there is nothing.

@@ -47,7 +47,7 @@ impl SendStream {
         self.connection.act(|mux| mux.reset(self.channel, code));
     }
 
-    pub(crate) fn set_priority(&self, priority: i32) {
+    pub(crate) fn set_priority(&self, priority: u16) {
         self.connection.act(|mux| mux.set_priority(self.channel, priority));
     }
 

@@ -14,7 +14,7 @@ use super::{
 pub(super) struct Channel {
     pub(super) send: SendHalf,
     pub(super) recv: RecvHalf,
-    pub(super) priority: i32,
+    pub(super) priority: u16,
     pub(super) place: Place,
     /// Halves that the application still holds, or will hold once it accepts.
     pub(super) held: u8,

@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    mem,
 };
 
 /// The channels that have something to send, each at most once in either queue.
@@ -11,7 +12,7 @@ pub(super) struct Schedule {
     /// Those with a RESET, STOP or WINDOW: small, and somebody may wait for it.
     urgent: VecDeque<u32>,
     /// Those with data: the highest priority first, and among equals whoever waits longest.
-    data: BinaryHeap<(i32, Reverse<u64>, u32)>,
+    data: BinaryHeap<(u16, Reverse<u64>, u32)>,
     turns: u64,
 }
 
@@ -24,16 +25,25 @@ pub(super) struct Place {
 
 impl Schedule {
     pub(super) fn add_urgent(&mut self, channel: u32, place: &mut Place) {
-        if !std::mem::replace(&mut place.urgent, true) {
+        if !mem::replace(&mut place.urgent, true) {
             self.urgent.push_back(channel);
         }
     }
 
-    pub(super) fn add_data(&mut self, channel: u32, priority: i32, place: &mut Place) {
-        if !std::mem::replace(&mut place.data, true) {
+    pub(super) fn add_data(&mut self, channel: u32, priority: u16, place: &mut Place) {
+        if !mem::replace(&mut place.data, true) {
             self.turns += 1;
             self.data.push((priority, Reverse(self.turns), channel));
         }
+    }
+
+    /// Moves a channel that waits to where it belongs now.
+    pub(super) fn set_priority(&mut self, channel: u32, priority: u16) {
+        let mut all = mem::take(&mut self.data).into_vec();
+        for waiting in all.iter_mut().filter(|(.., number)| *number == channel) {
+            waiting.0 = priority;
+        }
+        self.data = all.into();
     }
 
     /// Who is next, and leaves it in its place.

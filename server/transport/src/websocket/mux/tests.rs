@@ -109,6 +109,23 @@ fn channels_take_turns_and_a_higher_priority_goes_first() {
 }
 
 #[test]
+fn a_priority_counts_for_what_waits() {
+    let mut client = client();
+    let channels: Vec<_> = (0..3).map(|_| client.open().unwrap()).collect();
+    for &channel in &channels {
+        client.write(channel, &mut [Bytes::from(vec![0; 40 * 1024])]).unwrap();
+    }
+    let mut turns = Vec::new();
+    while let Some(message) = client.transmit() {
+        turns.push(message[3]);
+        if turns.len() == 3 {
+            client.set_priority(channels[2], 1);
+        }
+    }
+    assert_eq!(turns, [0, 1, 2, 2, 2, 0, 1, 0, 1]);
+}
+
+#[test]
 fn a_larger_window_is_announced_once_the_channel_is_open() {
     let window = 4 * INITIAL_WINDOW;
     let mut client = Mux::new(Role::Client, window, 0);
@@ -168,7 +185,7 @@ enum Op {
     Finish(usize),
     Reset(usize, u32),
     Stop(usize, u32),
-    Priority(usize, i32),
+    Priority(usize, u16),
     Transmit(usize),
     Deliver(usize),
     Grant(u32),
@@ -184,7 +201,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => channel.clone().prop_map(Op::Finish),
         1 => (channel.clone(), any::<u32>()).prop_map(|(c, code)| Op::Reset(c, code)),
         1 => (channel.clone(), any::<u32>()).prop_map(|(c, code)| Op::Stop(c, code)),
-        1 => (channel, -1..=1).prop_map(|(c, p)| Op::Priority(c, p)),
+        1 => (channel, 0..=2_u16).prop_map(|(c, p)| Op::Priority(c, p)),
         8 => (1..8_usize).prop_map(Op::Transmit),
         8 => (1..8_usize).prop_map(Op::Deliver),
         1 => (0..40_u32).prop_map(Op::Grant),
