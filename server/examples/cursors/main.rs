@@ -1,7 +1,7 @@
 //! A board in the browser on which everybody sees everybody's cursor.
 //!
 //! Build the browser client once, `(cd client/web && npm ci && npm run build)`, then `cargo run --example cursors -p dunlin-server` and open
-//! `http://localhost:8080/` in several windows.
+//! `http://127.0.0.1:8080/` in several windows. Another address is an argument: `-- 127.0.0.1:9000`, or port 0 for a free one.
 //!
 //! Cursors travel in datagrams where there are any, and as the newest of each key otherwise; names and colours are presence.
 
@@ -21,6 +21,7 @@ use dunlin_server::{
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tokio::net::TcpListener;
 
 /// Somebody at a board.
 struct Board;
@@ -78,19 +79,22 @@ impl Channel for Board {
     }
 }
 
+/// Where the scripts of each package are once the browser client is built.
+const SCRIPTS: [(&str, &str); 2] = [
+    ("client", concat!(env!("CARGO_MANIFEST_DIR"), "/../client/web/dist")),
+    ("msgpack", concat!(env!("CARGO_MANIFEST_DIR"), "/../client/web/node_modules/@msgpack/msgpack/dist.esm")),
+];
+
 /// A file of the browser client or of its codec.
 async fn script(Path((package, file)): Path<(String, String)>) -> Response {
-    let web = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../client/web");
-    let folder = match &*package {
-        "client" => web.join("dist"),
-        "msgpack" => web.join("node_modules/@msgpack/msgpack/dist.esm"),
-        _ => return StatusCode::NOT_FOUND.into_response(),
+    let Some((_, folder)) = SCRIPTS.iter().find(|(name, _)| *name == package) else {
+        return StatusCode::NOT_FOUND.into_response();
     };
     if file.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
         return StatusCode::NOT_FOUND.into_response();
     }
     // A file of some kilobytes: nobody waits for it.
-    match std::fs::read(folder.join(&file)) {
+    match std::fs::read(PathBuf::from(folder).join(&file)) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/javascript")], text).into_response(),
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
@@ -98,6 +102,10 @@ async fn script(Path((package, file)): Path<(String, String)>) -> Response {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let at = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    if SCRIPTS.iter().any(|(_, folder)| !PathBuf::from(folder).is_dir()) {
+        return Err("build the browser client first: (cd client/web && npm ci && npm run build)".into());
+    }
     let mut sources = Sources::default();
     // Where everybody is now, and not where they were.
     sources.flag("namespace.board:*.delivery", "latest,datagram".into());
@@ -108,8 +116,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page = include_str!("index.html").replace("HTTP_PORT", &http.port().to_string());
     let pages =
         Router::new().route("/", get(async move || Html(page))).route("/{package}/{*file}", get(script));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-    println!("the board is at http://localhost:8080/; open it twice");
+    let listener = TcpListener::bind(&at).await.map_err(|error| format!("no board at {at}: {error}"))?;
+    println!("the board is at http://{}/; open it twice", listener.local_addr()?);
     tokio::select! {
         ended = axum::serve(listener, pages) => ended?,
         ended = tokio::signal::ctrl_c() => ended?,
