@@ -3,7 +3,8 @@
 //! Build the browser client once, `(cd client/web && npm ci && npm run build)`, then `cargo run --example cursors -p dunlin-server` and open
 //! `http://127.0.0.1:8080/` in several windows. Another address is an argument: `-- 127.0.0.1:9000`, or port 0 for a free one.
 //!
-//! Cursors travel in datagrams where there are any, and as the newest of each key otherwise; names and colours are presence.
+//! A cursor that moves is news: datagrams where there are any, and the newest of each key otherwise. Who is here, in which colour and where
+//! the cursor came to rest is how things stand: presence, which newcomers are told at once, and which mends what got lost of the last move.
 
 use axum::{
     Router,
@@ -16,15 +17,21 @@ use bytes::Bytes;
 use dunlin_proto::{Code, frame::Refusal};
 use dunlin_server::{
     Config, Server,
-    channel::{Channel, Context, Outgoing, Push},
+    channel::{Channel, Context, Outgoing, Push, Timer},
     config::Sources,
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use tokio::net::TcpListener;
 
 /// Somebody at a board.
-struct Board;
+#[derive(Default)]
+struct Board {
+    /// From `join` on.
+    guest: Option<Guest>,
+    /// Runs until the cursor counts as resting.
+    rests: Option<Timer>,
+}
 
 /// How a guest is shown.
 #[derive(Deserialize, Serialize)]
@@ -32,7 +39,21 @@ struct Guest {
     name: String,
     /// `#rrggbb`
     colour: String,
+    /// Says the server, not the guest.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    rest: Option<Rest>,
 }
+
+/// Where a cursor rests.
+#[derive(Serialize)]
+struct Rest {
+    at: (f64, f64),
+    /// Of the event that brought it there: a page that has seen a later one knows better.
+    offset: u64,
+}
+
+/// A cursor that has not moved for so long rests. Everybody is told, so not each short stop counts.
+const REST: Duration = Duration::from_millis(300);
 
 impl Guest {
     /// What a page shows of others must not be longer, nor anything else, than it expects.
@@ -53,29 +74,42 @@ fn written(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
 }
 
 impl Channel for Board {
-    type Info = std::convert::Infallible;
+    type Info = Rest;
 
-    async fn join(&mut self, context: &Context, params: Option<Bytes>) -> Result<Bytes, Refusal> {
+    async fn join(&mut self, context: &Context<Rest>, params: Option<Bytes>) -> Result<Bytes, Refusal> {
         let params = params.ok_or(Refusal::because(Code::REJECTED, "say who you are"))?;
         let guest: Guest = rmp_serde::from_slice(&params)
             .map_err(|_| Refusal::because(Code::REJECTED, "a guest has a name and a colour"))?;
         guest.check()?;
         // One for each window, also if two have the same name.
         context.track(context.session().name(), written(&guest)?)?;
+        self.guest = Some(guest);
         Ok(context.session().name().to_owned().into())
     }
 
-    async fn handle_in(&mut self, context: &Context, push: Push) -> Result<Bytes, Refusal> {
+    async fn handle_in(&mut self, context: &Context<Rest>, push: Push) -> Result<Bytes, Refusal> {
         let place = rmp_serde::from_slice::<(f64, f64)>(&push.payload).ok().filter(|_| &*push.event == "at");
         match place {
-            Some(place @ (x, y)) if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) => {
+            Some(at @ (x, y)) if (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) => {
                 // Whose cursor it is says the server: nobody moves another's.
-                let key = context.session().name().to_owned();
-                context.broadcast_from(Outgoing::new("at", written(&place)?).key(&key)).await?;
+                let moved = Outgoing::new("at", written(&at)?).key(context.session().name());
+                let offset = context.broadcast_from(moved).await?.position.offset;
+                if let Some(sooner) = self.rests.take() {
+                    context.cancel(sooner);
+                }
+                self.rests = Some(context.schedule(REST, Rest { at, offset })?);
                 Ok(Bytes::new())
             }
             _ => Err(Refusal::because(Code::REJECTED, "push `at` with [x, y], each from 0 to 1")),
         }
+    }
+
+    async fn handle_info(&mut self, context: &Context<Rest>, rest: Rest) -> Result<(), Refusal> {
+        if let Some(guest) = &mut self.guest {
+            guest.rest = Some(rest);
+            context.update(context.session().name(), written(guest)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +145,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sources.flag("namespace.board:*.delivery", "latest,datagram".into());
     sources.environment(std::env::vars());
     let config = Config::check(&sources)?;
-    let server = Server::builder(config).channel("board:*".parse()?, || Board).start().await?;
+    let server = Server::builder(config).channel("board:*".parse()?, Board::default).start().await?;
     let http = server.http_address().ok_or("the page finds the server by `http`, which is off")?;
     let page = include_str!("index.html").replace("HTTP_PORT", &http.port().to_string());
     let pages =
