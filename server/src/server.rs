@@ -327,16 +327,16 @@ fn http(config: &Config, certificate: Arc<Live>, health: Arc<Health>, api: Arc<A
 fn node(config: &Config, router: Router, hook: Hook, gate: Gate) -> Node {
     let tally = Arc::<Tally>::default();
     let rates = Arc::new(Rates::new(config.rates, &config.namespaces));
-    // Above 0 and far enough below 2^53 that it never gets there, one new log at a time.
-    let first_epoch = rand::random_range(1..1 << 52);
+    // Above 0 and far enough below 2^53 that it never gets there, one new log or entry at a time.
+    let first = || rand::random_range(1..1 << 52);
     Node {
         shared: Shared {
-            hub: Hub::new(config.hub.clone(), encode, first_epoch),
+            hub: Hub::new(config.hub.clone(), encode, first()),
             router,
             bounds: config.session,
             channels: config.channels,
             namespaces: Arc::new(config.namespaces.clone()),
-            presence: Presence::new(config.presence.bounds, ENCODE),
+            presence: Presence::new(config.presence.bounds, ENCODE, first()),
             shows: config.presence,
             tally: tally.clone(),
             rates: rates.clone(),

@@ -21,7 +21,7 @@ use crate::{
     usage::Counter,
 };
 use bytes::Bytes;
-use dunlin_proto::{Topic, limits::MAX_KEY_LEN};
+use dunlin_proto::{Topic, limits::MAX_KEY_LEN, position};
 use room::{Room, Told};
 pub use roster::{Diff, Entry, Occupancy};
 use std::{
@@ -157,9 +157,14 @@ pub struct Usage {
 }
 
 impl Presence {
-    /// Nobody is anywhere.
+    /// Nobody is anywhere. Entries are numbered from `first_id`, which is to be random, in 1 to 2⁵²: after a restart a client must
+    /// not take an entry for another that it knows.
+    ///
+    /// # Panics
+    /// `first_id` is outside that range.
     #[must_use]
-    pub fn new(config: Config, encode: Encode) -> Arc<Self> {
+    pub fn new(config: Config, encode: Encode, first_id: u64) -> Arc<Self> {
+        assert!((1..=position::MAX / 2).contains(&first_id), "the first id {first_id} is out of range");
         Arc::new(Self {
             config,
             encode,
@@ -169,7 +174,7 @@ impl Presence {
             observer: OnceLock::new(),
             fanout: Fanout::default(),
             total: AtomicUsize::new(0),
-            ids: AtomicU64::new(0),
+            ids: AtomicU64::new(first_id),
             refused: Counter::default(),
         })
     }
@@ -205,7 +210,7 @@ impl Presence {
         if room.roster.len() >= self.config.entries || self.total.load(Relaxed) >= self.config.total {
             return Err(TrackError::Full);
         }
-        let id = self.ids.fetch_add(1, Relaxed) + 1;
+        let id = self.ids.fetch_add(1, Relaxed);
         self.total.fetch_add(1, Relaxed);
         room.roster.track(key, id, data);
         Ok(id)

@@ -38,7 +38,7 @@ fn memory() -> Option<usize> {
 
 #[test]
 fn ten_thousand_members() {
-    let presence = Presence::new(Config::default(), encode());
+    let presence = Presence::new(Config::default(), encode(), 1);
     let topic: Topic = "room:1".parse().unwrap();
     let data = || Bytes::from(b"a name and a face, 40 bytes of MessagePack".to_vec());
     let before = memory();

@@ -78,7 +78,7 @@ impl World {
         let registry = Registry::new(bounds, tally.clone(), rates.clone());
         let channels = config::Channels { timeout: Duration::from_secs(10), mailbox: 256 };
         let bounds_of_presence = dunlin_hub::presence::Config::default();
-        let presence = dunlin_hub::Presence::new(bounds_of_presence, ENCODE);
+        let presence = dunlin_hub::Presence::new(bounds_of_presence, ENCODE, 1);
         let shows = config::Presence { mode: config::Mode::Off, away: None, bounds: bounds_of_presence };
         let admission = Admission::new(bounds.total, bounds.per_address);
         Self {

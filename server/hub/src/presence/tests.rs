@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn a_list_and_its_diffs_are_who_is_there(steps in vec(step(), 1..200), list in 3..12_usize) {
         let config = Config { list, devices: 3, ..Config::default() };
-        let presence = Presence::new(config, encode());
+        let presence = Presence::new(config, encode(), 1);
         let mut tracked: Vec<(Tracked, String, String, bool)> = Vec::new();
         let mut readers: Vec<(Watcher, Reader)> = Vec::new();
         let mut now = 0;
@@ -179,7 +179,7 @@ proptest! {
 
 #[test]
 fn changes_are_gathered() {
-    let presence = Presence::new(Config::default(), encode());
+    let presence = Presence::new(Config::default(), encode(), 1);
     let mut watcher = presence.watch(&topic(), Wish::List);
     watcher.read();
     let first = presence.track(&topic(), "ada", Bytes::new()).unwrap();
@@ -196,7 +196,7 @@ fn changes_are_gathered() {
 #[test]
 fn bounds_are_kept_and_refusals_counted() {
     let config = Config { entries: 2, devices: 1, data: 4, ..Config::default() };
-    let presence = Presence::new(config, encode());
+    let presence = Presence::new(config, encode(), 1);
     let track = |key: &str, data: &'static str| presence.track(&topic(), key, data.into());
     let ada = track("ada", "1234").unwrap();
     assert_eq!(track("ada", "").unwrap_err(), TrackError::Devices(1));
@@ -213,7 +213,7 @@ fn bounds_are_kept_and_refusals_counted() {
 
 #[test]
 fn a_list_comes_in_frames_of_bounded_size_and_is_made_once() {
-    let presence = Presence::new(Config::default(), encode());
+    let presence = Presence::new(Config::default(), encode(), 1);
     let data = Bytes::from("x".repeat(1000));
     let _all: Vec<_> =
         (0..100).map(|n| presence.track(&topic(), &format!("u{n}"), data.clone()).unwrap()).collect();
@@ -233,7 +233,7 @@ fn a_list_comes_in_frames_of_bounded_size_and_is_made_once() {
 
 #[test]
 fn who_is_too_slow_for_the_diffs_gets_the_list_anew() {
-    let presence = Presence::new(Config::default(), encode());
+    let presence = Presence::new(Config::default(), encode(), 1);
     let mut watcher = presence.watch(&topic(), Wish::List);
     let mut reader = Reader::default();
     watcher.read().iter().for_each(|frame| reader.take(frame));
