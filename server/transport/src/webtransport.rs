@@ -10,6 +10,7 @@ use tokio::{
     select,
     sync::{Mutex, mpsc, watch},
 };
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::{ConnectionError, SendDatagramError, http3::Side, origins::Page, quic};
 
@@ -21,7 +22,7 @@ mod streams;
 pub(crate) mod varint;
 
 pub(crate) use capsule::Close;
-pub(crate) use codes::{H3_NO_ERROR, from_http3, to_http3};
+pub(crate) use codes::{H3_NO_ERROR, SESSION_GONE, from_http3, to_http3};
 pub(crate) use offer::{OFFERED, Refusal, accept, origin, quoted};
 pub(crate) use session::begin;
 
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     id: u64,
     side: Side,
     end: watch::Sender<Option<End>>,
+    /// The halves of its streams that this side writes, from their beginning to their end.
+    written: TaskTracker,
 }
 
 /// How a session ended, when its connection did not end first.
@@ -132,12 +135,7 @@ impl Connection {
     }
 
     pub(crate) async fn closed(&self) -> ConnectionError {
-        let link = &self.0.link;
-        select! {
-            biased;
-            end = link.ended() => end,
-            error = link.quic.quinn.closed() => link.why(error),
-        }
+        self.0.closed().await
     }
 
     pub(crate) fn close_reason(&self) -> Option<ConnectionError> {
@@ -168,9 +166,24 @@ impl Session {
         self.link.quic.floor.clone()
     }
 
+    /// Stands for a half that this side writes.
+    pub(crate) fn write(&self) -> TaskTrackerToken {
+        self.link.written.token()
+    }
+
     /// Why the session ended, if it did so before its connection.
     pub(crate) fn ended(&self) -> Option<ConnectionError> {
         self.link.end.borrow().as_ref().map(End::error)
+    }
+
+    /// Waits for that, or for the connection's end.
+    pub(crate) async fn closed(&self) -> ConnectionError {
+        let link = &self.link;
+        select! {
+            biased;
+            end = link.ended() => end,
+            error = link.quic.quinn.closed() => link.why(error),
+        }
     }
 
     /// Why the connection beneath failed, in the session's words.
@@ -187,7 +200,7 @@ impl Drop for Session {
 
 impl Link {
     fn new(quic: quic::Connection, id: u64, side: Side) -> Self {
-        Self { quic, id, side, end: watch::Sender::new(None) }
+        Self { quic, id, side, end: watch::Sender::new(None), written: TaskTracker::new() }
     }
 
     fn close(&self, close: Close) {

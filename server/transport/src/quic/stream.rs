@@ -1,6 +1,7 @@
 //! quinn's streams: reset, not finished, when dropped early, and safe to hold past the rejection of early data.
 
 use std::{
+    future::pending,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -8,11 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use quinn::VarInt;
+use tokio::select;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Floor, code};
 use crate::{
     ConnectionError, ReadError, WriteError,
-    webtransport::{self, Session},
+    webtransport::{self, SESSION_GONE, Session},
 };
 
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) struct SendStream {
     /// What quinn has been told: `None` before anything is written.
     told: Option<i32>,
     owner: Owner,
+    /// Of a session's stream, until its end is settled.
+    written: Option<TaskTrackerToken>,
 }
 
 #[derive(Debug)]
@@ -42,20 +47,24 @@ struct Owner(Option<Arc<Session>>);
 
 impl SendStream {
     pub(crate) fn new(quinn: quinn::SendStream, early: bool, floor: Floor) -> Self {
-        Self { quinn, early, done: false, priority: 0, floor, told: None, owner: Owner(None) }
+        Self { quinn, early, done: false, priority: 0, floor, told: None, owner: Owner(None), written: None }
     }
 
     pub(crate) fn of_session(quinn: quinn::SendStream, session: Arc<Session>) -> Self {
-        let floor = session.floor();
+        let (floor, written) = (session.floor(), Some(session.write()));
         let owner = Owner(Some(session));
-        Self { quinn, early: false, done: false, priority: 0, floor, told: None, owner }
+        Self { quinn, early: false, done: false, priority: 0, floor, told: None, owner, written }
     }
 
     pub(crate) async fn write_chunks(&mut self, mut chunks: &mut [Bytes]) -> Result<(), WriteError> {
         self.owner.alive()?;
         while !chunks.is_empty() {
             self.tell_priority();
-            let written = self.quinn.write_chunks(chunks).await;
+            let written = select! {
+                biased;
+                written = self.quinn.write_chunks(chunks) => written,
+                end = self.owner.closed() => return Err(end.into()),
+            };
             let written = written.map_err(|error| self.owner.write_error(error))?;
             chunks = &mut chunks[written.chunks..];
         }
@@ -67,13 +76,19 @@ impl SendStream {
             // Fails only on a stream that is done.
             let _ = self.quinn.finish();
         }
-        self.done = true;
+        self.end();
     }
 
     pub(crate) fn reset(&mut self, code: u32) {
-        self.done = true;
+        let code = if self.owner.alive().is_ok() { self.owner.encode(code) } else { SESSION_GONE };
         // Fails only on a stream that was reset, or delivered to the end.
-        let _ = self.quinn.reset(self.owner.encode(code));
+        let _ = self.quinn.reset(code);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.done = true;
+        self.written = None;
     }
 
     pub(crate) fn set_priority(&mut self, priority: u16) {
@@ -96,7 +111,12 @@ impl SendStream {
     }
 
     pub(crate) async fn stopped(&mut self) -> Result<Option<u32>, WriteError> {
-        match self.quinn.stopped().await {
+        let stopped = select! {
+            biased;
+            stopped = self.quinn.stopped() => stopped,
+            end = self.owner.closed() => return Err(end.into()),
+        };
+        match stopped {
             Ok(stopped) => Ok(stopped.map(|code| self.owner.decode(code))),
             Err(quinn::StoppedError::ZeroRttRejected) => Err(WriteError::EarlyDataRejected),
             Err(quinn::StoppedError::ConnectionLost(error)) => {
@@ -142,7 +162,7 @@ impl RecvStream {
             Ok(Some(chunk)) => Ok(Some(chunk.bytes)),
             Ok(None) => self.end().await,
             Err(quinn::ReadError::ClosedStream) => Ok(None),
-            Err(quinn::ReadError::Reset(reset)) => Err(ReadError::Reset(self.owner.decode(reset))),
+            Err(quinn::ReadError::Reset(reset)) => Err(self.owner.reset(reset).await),
             Err(quinn::ReadError::ConnectionLost(error)) => Err(ReadError::Connection(self.owner.why(error))),
             Err(quinn::ReadError::ZeroRttRejected) => Err(ReadError::EarlyDataRejected),
             Err(quinn::ReadError::IllegalOrderedRead) => unreachable!("all reads are ordered"),
@@ -154,7 +174,7 @@ impl RecvStream {
     async fn end(&mut self) -> Result<Option<Bytes>, ReadError> {
         match self.owner.0 {
             Some(_) => match self.quinn.received_reset().await {
-                Ok(Some(reset)) => Err(ReadError::Reset(self.owner.decode(reset))),
+                Ok(Some(reset)) => Err(self.owner.reset(reset).await),
                 Ok(None) | Err(_) => Ok(None),
             },
             None => Ok(None),
@@ -180,6 +200,23 @@ impl Owner {
     /// Fails once the session is over, while the connection beneath may live for another moment.
     fn alive(&self) -> Result<(), ConnectionError> {
         self.0.as_ref().and_then(|session| session.ended()).map_or(Ok(()), Err)
+    }
+
+    /// Waits for the end of the session, or of its connection. Where there is none, a stream's own calls tell.
+    async fn closed(&self) -> ConnectionError {
+        match &self.0 {
+            // In a box, for most streams have no session and would be larger for it.
+            Some(session) => Box::pin(session.closed()).await,
+            None => pending().await,
+        }
+    }
+
+    /// What it means that the peer has reset a stream: where the session is over, that is about to be said.
+    async fn reset(&self, code: VarInt) -> ReadError {
+        match &self.0 {
+            Some(session) if code == SESSION_GONE => Box::pin(session.closed()).await.into(),
+            _ => ReadError::Reset(self.decode(code)),
+        }
     }
 
     fn encode(&self, code: u32) -> VarInt {

@@ -17,6 +17,9 @@ pub(crate) const H3_REQUEST_REJECTED: VarInt = VarInt::from_u32(0x10b);
 /// A stream of a session that is not there (draft-ietf-webtrans-http3, 4.6).
 pub(crate) const BUFFERED_STREAM_REJECTED: VarInt = VarInt::from_u32(0x3994_bd84);
 
+/// The session of a stream is over (draft-ietf-webtrans-http3, 6).
+pub(crate) const SESSION_GONE: VarInt = VarInt::from_u32(0x170d_7b68);
+
 /// What a stream is reset or stopped with.
 pub(crate) fn to_http3(code: u32) -> VarInt {
     let code = u64::from(code);

@@ -28,6 +28,13 @@ const ARRIVED: usize = 16;
 /// the connection's close before it has read the capsule tells its page no code.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// How long the application may take to let go of the streams of a session that it has closed.
+const LETTING_GO: Duration = Duration::from_millis(250);
+
+/// How long the end of the streams stays ahead of the session's, beside two round trips and at most [`LETTING_GO`]: Chromium takes the end
+/// of a stream in after it has acknowledged it.
+const AHEAD: Duration = Duration::from_millis(50);
+
 /// Makes a session of a request that was answered with yes.
 ///
 /// From here on nobody asks the HTTP/3 connection for anything, and all streams that are opened come here.
@@ -59,11 +66,13 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
     if let Some(error) = quinn.close_reason() {
         link.lost(error);
     }
+    link.written.close();
     let end = link.end.borrow().clone();
     // Whoever is told of the end finishes its side, and whoever told it closes the connection.
     let farewell = async {
         match end {
             Some(End::Ours(close)) => {
+                streams_end(&link).await;
                 if send.finish(Some(close.encode())).await.is_ok() {
                     while let Ok(Some(_)) = recv.read().await {}
                 }
@@ -79,6 +88,15 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
     let _ = timeout(FAREWELL, farewell).await;
     quic::close(quinn, H3_NO_ERROR, b"");
     drop(http);
+}
+
+/// Waits for the streams to end, and for the peer to know: they are reset when a session is over (draft-ietf-webtrans-http3, 6), and it is
+/// told so after that. In the other order a page in Chromium crashes: up to version 156 at least, it takes what is left of an open stream
+/// for an end without FIN, and reports that to a script that is not running.
+async fn streams_end(link: &Link) {
+    let quinn = &link.quic.quinn;
+    let _ = timeout(LETTING_GO, link.written.wait()).await;
+    let _ = timeout(AHEAD + (2 * quinn.rtt()).min(LETTING_GO), quinn.closed()).await;
 }
 
 /// Takes streams, and turns away requests that had not told in time what they are.

@@ -24,6 +24,7 @@ pub(crate) const H3_REQUEST_REJECTED: u32 = 0x10b;
 pub(crate) const H3_REQUEST_CANCELLED: u32 = 0x10c;
 /// And of WebTransport.
 pub(crate) const BUFFERED_STREAM_REJECTED: u32 = 0x3994_bd84;
+pub(crate) const SESSION_GONE: u32 = 0x170d_7b68;
 
 /// Dials with an application protocol of the test's choice.
 pub(crate) async fn connect(

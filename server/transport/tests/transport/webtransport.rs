@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use dunlin_transport::{
     Connection, ConnectionError, Dialer, Kind, Listener, ReadError, ServerConfig, provider,
 };
@@ -15,8 +15,8 @@ use wtransport::{
 
 use crate::{
     raw::{
-        BUFFERED_STREAM_REJECTED, Client, H3_NO_ERROR, H3_REQUEST_REJECTED, Session, code, connect, refused,
-        request,
+        BUFFERED_STREAM_REJECTED, Client, H3_NO_ERROR, H3_REQUEST_REJECTED, SESSION_GONE, Session, code,
+        connect, refused, request,
     },
     support::{
         NAME, Pair, Pinned, certificate, client_config, dialer, echo, in_time, loopback, now, read_all,
@@ -440,6 +440,24 @@ async fn a_close_ends_what_waits_on_both_sides() {
         assert_eq!(theirs, Err(ReadError::Connection(enough.clone())));
         assert_eq!(client.close_reason(), Some(enough));
         assert_eq!(server.close_reason(), Some(ConnectionError::LocallyClosed));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn streams_end_before_their_session() {
+    in_time(async {
+        let (mut client, server) = session(server_config()).await;
+        let (_up, mut down) = client.bidirectional(&OURS).await;
+        let (mut send, _recv) = server.accept_bi().await.unwrap();
+        let waits = tokio::spawn(async move { send.stopped().await });
+        server.close(3, "enough");
+        let reset = down.read(&mut [0; 8]).await;
+        assert_eq!(reset, Err(quinn::ReadError::Reset(SESSION_GONE.into())));
+        assert!(now(client.connect.recv_data()).is_none(), "nothing is said of the session yet");
+        let capsule = client.connect.recv_data().await.unwrap();
+        assert!(capsule.is_some_and(|capsule| capsule.chunk().ends_with(b"enough")));
+        assert_eq!(waits.await.unwrap(), Err(ConnectionError::LocallyClosed.into()));
     })
     .await;
 }
