@@ -28,7 +28,7 @@ const ARRIVED: usize = 16;
 /// the connection's close before it has read the capsule tells its page no code.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// How long the application may take to let go of the streams of a session that it has closed.
+/// How long the application may take to let go of the streams of a session that it has closed, and the peer of the connection.
 const LETTING_GO: Duration = Duration::from_millis(250);
 
 /// How long the end of the streams stays ahead of the session's, beside two round trips and at most [`LETTING_GO`]: Chromium takes the end
@@ -75,6 +75,8 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
                 streams_end(&link).await;
                 if send.finish(Some(close.encode())).await.is_ok() {
                     while let Ok(Some(_)) = recv.read().await {}
+                    // Chromium closes the connection then, and tells its page no code if it was closed a moment before.
+                    let _ = timeout(LETTING_GO, quinn.closed()).await;
                 }
             }
             Some(End::Theirs(ConnectionError::Closed { .. })) => {
@@ -95,6 +97,9 @@ async fn run(link: Arc<Link>, http3: Upgraded, queue: mpsc::Sender<streams::Stre
 /// for an end without FIN, and reports that to a script that is not running.
 async fn streams_end(link: &Link) {
     let quinn = &link.quic.quinn;
+    if let Side::Client = link.side {
+        return;
+    }
     let _ = timeout(LETTING_GO, link.written.wait()).await;
     let _ = timeout(AHEAD + (2 * quinn.rtt()).min(LETTING_GO), quinn.closed()).await;
 }
