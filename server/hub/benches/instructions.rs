@@ -9,6 +9,8 @@
 mod baseline;
 #[path = "instructions/cases.rs"]
 mod cases;
+#[path = "shared/crowd.rs"]
+mod crowd;
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 

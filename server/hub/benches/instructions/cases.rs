@@ -1,22 +1,17 @@
 //! What is counted.
 
-use std::{hint::black_box, sync::Arc};
+use std::hint::black_box;
 
 use bytes::Bytes;
-use dunlin_hub::{Batch, Config, Cursor, Hub, Limit, Message, Order, Start};
-use dunlin_proto::{
-    Topic,
-    frame::channel::{FromClient, FromServer, Push, encode_event},
-};
+use dunlin_proto::frame::channel::{FromClient, FromServer, Push, encode_event};
+
+use crate::crowd::{Crowd, NOW, filled, message};
 
 /// All cases.
 pub(super) const NAMES: &[&str] = &["encode_event", "decode_event", "decode_push", "publish", "deliver_100"];
 
 /// Bytes in a payload.
 const SIZE: usize = 128;
-
-/// A moment, in milliseconds since the Unix epoch.
-const NOW: u64 = 1_800_000_000_000;
 
 /// Runs a case so many times.
 pub(super) fn run(case: &str, times: u32) {
@@ -52,50 +47,17 @@ fn decode_push(times: u32) {
 }
 
 async fn publish(times: u32) {
-    let (hub, topic) = hub();
+    let (hub, topic) = filled(1000, SIZE).await;
     for _ in 0..times {
-        hub.publish(&topic, message(), NOW).await.unwrap();
+        hub.publish(&topic, message(SIZE), NOW).await.unwrap();
     }
 }
 
-/// A publish and all its deliveries: wake-ups in paces, and a batch of one event for each reader.
-async fn deliver(times: u32, readers: usize) {
-    let (hub, topic) = hub();
-    let driver = tokio::spawn({
-        let hub = hub.clone();
-        async move { hub.drive().await }
-    });
-    let read = Arc::new(tokio::sync::Semaphore::new(0));
-    for _ in 0..readers {
-        let cursor = hub.subscribe(&topic, Start::Now, Order::All, NOW).await.unwrap();
-        tokio::spawn(read_all(cursor, read.clone()));
-    }
+async fn deliver(times: u32, readers: u32) {
+    let crowd = Crowd::gather(readers, SIZE).await;
     for _ in 0..times {
-        hub.publish(&topic, message(), NOW).await.unwrap();
-        read.acquire_many(u32::try_from(readers).unwrap()).await.unwrap().forget();
+        crowd.tell().await;
     }
-    driver.abort();
-}
-
-async fn read_all(mut cursor: Cursor, read: Arc<tokio::sync::Semaphore>) {
-    loop {
-        cursor.ready().await;
-        while let Some(Batch::Events(events)) = cursor.read(Limit { frames: 64, bytes: 65_536 }) {
-            read.add_permits(black_box(events).len());
-        }
-    }
-}
-
-fn hub() -> (Arc<Hub>, Topic) {
-    let encode = |position: dunlin_proto::Position, at, message: &Message| {
-        encode_event(position.offset, at, &message.event, &message.payload, message.key.as_deref())
-    };
-    (Hub::new(Config::default(), encode, 1), "room:42".parse().unwrap())
-}
-
-fn message() -> Message {
-    let payload = Bytes::from_static(&[7; SIZE]);
-    Message { id: None, event: "said".into(), payload, key: None, origin: None }
 }
 
 fn block_on(future: impl Future<Output = ()>) {
