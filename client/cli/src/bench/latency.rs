@@ -48,14 +48,14 @@ pub(super) async fn run(
     let mut stage = Stage::set(target, common, &name, args.subscribers, args.size, &stop).await?;
 
     let schedule = Schedule::new(args.rate);
-    let began = Instant::now();
-    let (warm, end) = (began + args.span.warmup, began + args.span.warmup + args.span.duration);
     let traffic = stage.traffic.clone();
-    stage.publisher.open_loop(schedule, (began, warm), &stop).await;
+    let began = Instant::now();
+    stage.publisher.open_loop(schedule, (began, began + args.span.warmup), &stop).await;
     traffic.settle(target.timeout()).await;
     traffic.begin();
     let meter = Meter::start(common.server_pid);
-    stage.publisher.open_loop(schedule, (began, end), &stop).await;
+    let began = Instant::now();
+    stage.publisher.open_loop(schedule, (began, began + args.span.duration), &stop).await;
     let used = meter.read();
     traffic.settle(target.timeout()).await;
 

@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+/// What the events of benchmarks are called.
+pub(super) const EVENT: &str = "bench";
+
 /// The smallest message, in bytes: number and time.
 pub(super) const MIN: usize = 16;
 
@@ -21,7 +24,7 @@ impl Stamp {
         payload.into()
     }
 
-    /// Reads a payload; `None` if it is not a benchmark's.
+    /// Reads the payload of a benchmark's event; `None` if it is too short to be one.
     pub(super) fn decode(payload: &[u8]) -> Option<Self> {
         let (number, rest) = payload.split_first_chunk::<8>()?;
         let due = rest.first_chunk::<8>()?;

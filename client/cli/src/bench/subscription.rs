@@ -7,7 +7,7 @@ use dunlin_proto::frame::channel::{FromServer, Join};
 
 use super::{
     Common,
-    payload::Stamp,
+    payload::{self, Stamp},
     peer::{Peer, PeerError, Stream, topic},
     ramp::{Ramped, all_leave, ramp},
     sequence::{Sequence, Verdict},
@@ -67,7 +67,9 @@ impl Subscription {
                 FromServer::Event(event) => {
                     self.position.offset = event.offset;
                     // Whatever else is published in this topic is none of ours.
-                    if let Some(stamp) = Stamp::decode(&event.payload) {
+                    if &*event.event == payload::EVENT
+                        && let Some(stamp) = Stamp::decode(&event.payload)
+                    {
                         return Ok((stamp, self.sequence.take(stamp.number)));
                     }
                 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    payload::Stamp,
+    payload::{EVENT, Stamp},
     peer::{Peer, PeerError, Receiver, topic},
     ramp::{self, Failures},
     schedule::Schedule,
@@ -195,13 +195,13 @@ impl Publisher {
         let stamp = Stamp { number: self.next, due: self.traffic.nanos(due) };
         self.next += 1;
         let payload = stamp.encode(self.size);
-        let push = Push { reference: self.next, event: "bench".into(), payload, key: None };
+        let push = Push { reference: self.next, event: EVENT.into(), payload, key: None };
         self.traffic.published.fetch_add(1, Relaxed);
         self.traffic.window().publish();
         Ok(self.send.write(FromClient::Push(push).encode()).await?)
     }
 
-    /// Publishes what is due from now until the end, each message stamped with the moment at which it was due, whether or
+    /// Publishes what is due from the beginning until the end, each message stamped with the moment at which it was due, whether or
     /// not the server keeps up. True if that was all of it; a failure is counted.
     pub(super) async fn open_loop(
         &mut self,
@@ -209,8 +209,9 @@ impl Publisher {
         (began, end): (Instant, Instant),
         stop: &Stop,
     ) -> bool {
+        let first = self.next;
         loop {
-            let due = began + schedule.due(self.next);
+            let due = began + schedule.due(self.next - first);
             if due >= end {
                 return true;
             }
