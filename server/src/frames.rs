@@ -78,11 +78,9 @@ impl Frames {
                 self.share = None;
                 return Ok(Some(frame));
             }
-            self.find_room().await;
             let chunk = if self.decoder.is_mid_frame() {
-                let begun = *self.begun.get_or_insert_with(Instant::now);
-                let read = self.stream.read(CHUNK);
-                timeout_at(begun + self.deadline, read).await.map_err(|_| FrameError::Deadline)??
+                // In a box: most frames come whole, and what waits for them is small.
+                Box::pin(self.read_on()).await?
             } else {
                 self.stream.read(CHUNK).await?
             };
@@ -92,6 +90,14 @@ impl Frames {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// More of the frame that was begun, in time.
+    async fn read_on(&mut self) -> Result<Option<Bytes>, FrameError> {
+        self.find_room().await;
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let read = self.stream.read(CHUNK);
+        Ok(timeout_at(begun + self.deadline, read).await.map_err(|_| FrameError::Deadline)??)
     }
 
     async fn find_room(&mut self) {

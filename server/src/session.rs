@@ -3,6 +3,7 @@
 mod carrier;
 pub(crate) mod connection;
 mod end;
+pub(crate) mod flag;
 mod generation;
 mod handshake;
 pub(crate) mod hook;
@@ -36,6 +37,7 @@ use dunlin_proto::{
     frame::control::{ClientId, Hello},
 };
 use dunlin_transport::Kind;
+use flag::Flag;
 pub(crate) use generation::Generation;
 use path::{Change, Path};
 use std::{
@@ -92,7 +94,7 @@ pub(crate) struct Session {
     /// What it may do, by the token that it has presented last.
     pass: watch::Sender<Arc<Pass>>,
     /// Whether it was revoked.
-    revoked: watch::Sender<bool>,
+    revoked: Flag,
     rates: Arc<SessionRates>,
     /// Said when it is over.
     farewell: OnceLock<Arc<Farewell>>,
@@ -172,7 +174,7 @@ impl Session {
             client,
             user: pass.user().map(Into::into),
             pass: watch::Sender::new(Arc::new(pass)),
-            revoked: watch::Sender::new(false),
+            revoked: Flag::default(),
             rates: Arc::new(rates),
             farewell: OnceLock::new(),
             state: Mutex::new(state),
@@ -343,7 +345,7 @@ impl Session {
 
     /// Ends the session, wherever its client is. Its connection hears of it and says why.
     fn revoke(&self) {
-        self.revoked.send_replace(true);
+        self.revoked.set(true);
         if matches!(self.state().at, At::Away { .. }) {
             self.end();
         }

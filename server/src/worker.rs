@@ -1,7 +1,7 @@
 //! A worker: one thread, one runtime, one UDP socket, and the connections that arrive on it.
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Permit},
     health::{self, Health},
     node::Node,
     rates::Excess,
@@ -99,7 +99,7 @@ async fn run(work: &Work, listener: &Listener, mut stopped: oneshot::Receiver<St
     let Stop(patience) = loop {
         tokio::select! {
             incoming = listener.accept() => match incoming {
-                Some(incoming) => { connections.spawn(admit(work.clone(), incoming)); }
+                Some(incoming) => { connections.spawn(admit(work.clone(), Box::new(incoming))); }
                 None => {
                     tracing::error!("the listener has failed");
                     work.health.worsen(health::State::Failed);
@@ -141,41 +141,53 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn admit(work: Work, incoming: Incoming) {
+async fn admit(work: Work, incoming: Box<Incoming>) {
+    // A handshake takes ten times the memory of the connection that comes of it, and gives it back.
+    if let Some((connection, permit)) = Box::pin(accept(&work, *incoming)).await {
+        work.node.shared.tally.connected(connection.kind());
+        connection::serve(work.node, connection, permit).await;
+    }
+}
+
+/// Goes through the handshake. `None` if that fails, or there is no room for another connection.
+async fn accept(work: &Work, incoming: Incoming) -> Option<(Connection, Permit)> {
     let peer = incoming.remote_address();
     let permit = match work.node.shared.rates.connect(peer.ip()) {
         Ok(()) => work.admission.admit(peer.ip()),
         Err(Excess::Told) => Err(Code::RATE_LIMITED),
         Err(Excess::Flood) => {
             work.node.shared.tally.refused(Code::RATE_LIMITED);
-            return incoming.refuse();
+            incoming.refuse();
+            return None;
         }
     };
-    // A handshake takes ten times the memory of the connection that comes of it, and gives it back.
     let accepting = Box::pin(incoming.accept());
     let accepted = match &permit {
         Ok(_) => accepting.await,
         // Plain HTTP/3 is served here, which must not go on without a permit.
         Err(code) => match timeout(work.node.shared.bounds.deadline, accepting).await {
             Ok(accepted) => accepted,
-            Err(_) => return work.node.shared.tally.refused(*code),
+            Err(_) => {
+                work.node.shared.tally.refused(*code);
+                return None;
+            }
         },
     };
     let connection = match accepted {
         Ok(connection) => connection,
-        Err(ConnectionError::NoSession) => return,
+        Err(ConnectionError::NoSession) => return None,
         Err(error) => {
             counter!("dunlin_handshakes_failed_total").increment(1);
             tracing::debug!(%peer, %error, "handshake failed");
-            return;
+            return None;
         }
     };
     match permit {
-        Ok(permit) => {
-            work.node.shared.tally.connected(connection.kind());
-            connection::serve(work.node, connection, permit).await;
+        Ok(permit) => Some((connection, permit)),
+        Err(code) => {
+            refuse(&work.node, &connection, code).await;
+            None
         }
-        Err(code) => Box::pin(refuse(&work.node, &connection, code)).await,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     frames::{FrameError, Frames},
-    session::Generation,
+    session::{Generation, flag::Flag},
 };
 use bytes::Bytes;
 use dunlin_proto::{
@@ -25,10 +25,8 @@ use dunlin_proto::{
 };
 use dunlin_transport::{ReadError, WriteError};
 use metrics::counter;
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use std::sync::Arc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 /// The stream that a membership has now.
@@ -36,8 +34,8 @@ pub(super) struct Attached {
     pub(super) frames: Frames,
     pub(super) generation: Generation,
     /// Whether the client has paused its topics.
-    pub(super) paused: watch::Receiver<bool>,
-    pub(super) outbox: mpsc::Sender<Down>,
+    pub(super) paused: Arc<Flag>,
+    pub(super) outbox: mpsc::Sender<Box<Down>>,
     pub(super) delivery: AbortOnDropHandle<Result<(), WriteError>>,
     pub(super) limits: Limits,
     pub(super) mode: Mode,
@@ -89,7 +87,8 @@ impl Attached {
         // A reply for which the outbox has no room: nothing is read before there is some.
         let mut unsent = None;
         loop {
-            if *self.paused.borrow_and_update() {
+            let is_paused = self.paused.is_on();
+            if is_paused {
                 standing.is_missing(Instant::now());
             } else if standing.is_back() {
                 callbacks.context.set_away(false);
@@ -110,12 +109,11 @@ impl Attached {
                 room = self.outbox.reserve(), if unsent.is_some() => {
                     // Without a room the delivery has ended, which the next turn looks at.
                     if let (Ok(room), Some(reply)) = (room, unsent.take()) {
-                        room.send(Down::Frame(reply));
+                        room.send(Box::new(Down::Frame(reply)));
                     }
                     continue;
                 }
-                // Without its sender the connection is gone, which others notice.
-                Ok(()) = self.paused.changed() => continue,
+                () = self.paused.changed_from(is_paused) => continue,
                 () = standing.away() => {
                     callbacks.context.set_away(true);
                     continue;
@@ -163,7 +161,7 @@ impl Attached {
             }
             Ok(FromClient::Adjust(adjust)) => {
                 // Without its receiver the delivery has ended, which the next turn looks at.
-                let _ = self.outbox.send(Down::Adjust(adjust)).await;
+                let _ = self.outbox.send(Box::new(Down::Adjust(adjust))).await;
                 Ok(None)
             }
             Ok(FromClient::Join(_)) => {
@@ -222,11 +220,11 @@ impl Attached {
             if let Some(reference) = handling {
                 // Or its client would push it again, and break the next membership too.
                 let failed = reply(reference, refusal.code, refusal.message.clone().into());
-                let _ = tokio::time::timeout(FAREWELL, outbox.send(Down::Frame(failed))).await;
+                let _ = tokio::time::timeout(FAREWELL, outbox.send(Box::new(Down::Frame(failed)))).await;
             }
             frames.stop(refusal.code);
             let closed = FromServer::Closed(refusal).encode();
-            let _ = tokio::time::timeout(FAREWELL, outbox.send(Down::Frame(closed))).await;
+            let _ = tokio::time::timeout(FAREWELL, outbox.send(Box::new(Down::Frame(closed)))).await;
         }
         drop(outbox);
         if !delivery.is_finished() {

@@ -115,15 +115,18 @@ async fn timely<I: Send + 'static, T>(
 }
 
 /// Runs code of the channel. If it panics, that is a refusal.
-pub(crate) async fn contain<T>(
+pub(crate) fn contain<T>(
     topic: &Topic,
     session: &str,
     code: impl Future<Output = T>,
-) -> Result<T, Refusal> {
-    AssertUnwindSafe(code).catch_unwind().await.map_err(|_| {
-        tracing::error!(%topic, session, "a channel panicked");
-        counter!("dunlin_channel_panics_total").increment(1);
-        Refusal::new(Code::CHANNEL_FAILED)
+) -> impl Future<Output = Result<T, Refusal>> {
+    // Not an async function, whose future would have the code's twice.
+    AssertUnwindSafe(code).catch_unwind().map(move |ran| {
+        ran.map_err(|_| {
+            tracing::error!(%topic, session, "a channel panicked");
+            counter!("dunlin_channel_panics_total").increment(1);
+            Refusal::new(Code::CHANNEL_FAILED)
+        })
     })
 }
 

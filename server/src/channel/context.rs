@@ -261,7 +261,8 @@ impl<I: Send + 'static> Context<I> {
         loop {
             let due = self.agenda().timers.due();
             match due {
-                Some(due) => tokio::time::sleep_until(due).await,
+                // In a box: most channels have no timers.
+                Some(due) => Box::pin(tokio::time::sleep_until(due)).await,
                 None => std::future::pending().await,
             }
             if let Some(info) = self.agenda().timers.take(Instant::now()) {

@@ -4,18 +4,18 @@ use super::{
     downlink::Tap,
     terms::{Datagrams, Terms},
 };
-use crate::clock;
+use crate::{clock, session::flag::Flag};
 use bytes::Bytes;
 use dunlin_hub::{Batch, Cursor, Limit, presence::Watcher};
 use dunlin_proto::{
     Code,
     frame::channel::{Adjust, FromServer},
 };
-use dunlin_transport::{ConnectionError, SendStream, WriteError};
+use dunlin_transport::{SendStream, WriteError};
 use metrics::counter;
-use std::{mem, pin::Pin};
+use std::{mem, pin::Pin, sync::Arc};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Sleep, sleep},
 };
 
@@ -42,16 +42,16 @@ pub(crate) struct Delivery {
     /// What is meant for this member alone.
     pub(crate) tap: Tap,
     /// The channel's answers. The stream ends when the sender is dropped and all is written.
-    pub(crate) outbox: mpsc::Receiver<Down>,
+    pub(crate) outbox: mpsc::Receiver<Box<Down>>,
     /// What the member is told of who is in the topic; `None` if it does not want to know.
     pub(crate) watcher: Option<Watcher>,
     /// Whether the client has paused its topics.
-    pub(crate) paused: watch::Receiver<bool>,
+    pub(crate) paused: Arc<Flag>,
     /// Answers that have come while something else was written, at most [`OUTBOX`].
     pub(crate) waiting: Vec<Bytes>,
 }
 
-/// What the channel's side says to the delivery.
+/// What the channel's side says to the delivery. Sent in boxes: tokio's channels have room for 32 from the start.
 pub(crate) enum Down {
     /// A frame to be written.
     Frame(Bytes),
@@ -61,7 +61,7 @@ pub(crate) enum Down {
 
 impl Delivery {
     /// Runs until the outbox ends or the stream does.
-    pub(crate) async fn run(mut self) -> Result<(), WriteError> {
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<(), WriteError> {
         let written = self.deliver().await;
         match &written {
             Ok(()) => self.stream.finish(),
@@ -77,22 +77,19 @@ impl Delivery {
                 let frames = mem::take(&mut self.waiting);
                 self.write(frames).await?;
             }
-            let quiet = *self.paused.borrow_and_update();
+            let quiet = self.paused.is_on();
             tokio::select! {
                 biased;
                 frames = self.tap.next() => self.write(frames).await?,
                 down = self.outbox.recv() => match down {
-                    Some(down) => self.take_all(down),
+                    Some(down) => self.take_all(*down),
                     None => return Ok(()),
                 },
-                // The other end is with the connection, and goes with it.
-                changed = self.paused.changed() => if changed.is_err() {
-                    return Err(ConnectionError::LocallyClosed.into());
-                },
+                () = self.paused.changed_from(quiet) => {}
                 () = over(&mut self.held_back) => self.held_back = None,
                 () = ready(&mut self.cursor), if !quiet && self.held_back.is_none() => self.write_events().await?,
                 () = news(&mut self.watcher), if !quiet => self.write_presence().await?,
-                // A client that stops the stream has left, also if nothing is ever written to it.
+                // A client that stops the stream has left, also if nothing is ever written to it. So is it told when the connection ends.
                 stopped = self.stream.stopped() => return Err(match stopped? {
                     Some(code) => WriteError::Stopped(code),
                     None => WriteError::Finished,
@@ -107,7 +104,7 @@ impl Delivery {
             tokio::select! {
                 biased;
                 written = self.stream.write_chunks(&mut frames) => return written,
-                Some(down) = self.outbox.recv(), if self.waiting.len() < OUTBOX => self.take(down),
+                Some(down) = self.outbox.recv(), if self.waiting.len() < OUTBOX => self.take(*down),
             }
         }
     }
@@ -118,7 +115,7 @@ impl Delivery {
         while self.waiting.len() < OUTBOX
             && let Ok(down) = self.outbox.try_recv()
         {
-            self.take(down);
+            self.take(*down);
         }
     }
 

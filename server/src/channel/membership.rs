@@ -13,7 +13,12 @@ use super::{
     standing::Standing,
     terms::Terms,
 };
-use crate::{clock, frames::Frames, session::Generation, tally::Tally};
+use crate::{
+    clock,
+    frames::Frames,
+    session::{Generation, flag::Flag},
+    tally::Tally,
+};
 use bytes::Bytes;
 use dunlin_hub::{Cursor, Hold, Order, Outcome, Start as From, SubscribeError, presence::Watcher};
 use dunlin_proto::{
@@ -26,11 +31,8 @@ use dunlin_proto::{
 };
 use dunlin_transport::{Connection, SendStream};
 use metrics::gauge;
-use std::time::Duration;
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 /// A stream whose client has asked to join: the way a membership gets its first stream, and each later one.
@@ -43,7 +45,7 @@ pub(crate) struct Attach {
     /// The same, among those of the session.
     pub(crate) generation: Generation,
     /// Whether the client has paused its topics.
-    pub(crate) paused: watch::Receiver<bool>,
+    pub(crate) paused: Arc<Flag>,
 }
 
 impl Attach {
@@ -69,24 +71,34 @@ pub(crate) async fn farewell(mut send: SendStream, frame: Bytes, refusal: &Refus
 
 /// One membership, from the making of its channel to its end. What panics in the channel's code, panics in here.
 pub(crate) async fn run<C: Channel>(new: impl FnOnce() -> C + Send, opening: Box<Opening>) {
-    let Opening { facts, mailbox, linger, allowance, first } = *opening;
     gauge!("dunlin_channels").increment(1);
+    // What it takes to begin is given back before the long time that follows.
+    if let Some((membership, first, reply)) = Box::pin(begin(new, opening)).await {
+        membership.run(first, reply).await;
+    }
+    gauge!("dunlin_channels").decrement(1);
+}
+
+/// Asks the channel about its first join. `None` if that was refused.
+async fn begin<C: Channel>(
+    new: impl FnOnce() -> C + Send,
+    opening: Box<Opening>,
+) -> Option<(Box<Membership<C>>, Box<Attach>, Bytes)> {
+    let Opening { facts, mailbox, linger, allowance, first } = *opening;
     let params = first.join.params.clone();
     match Box::pin(Callbacks::join(new, Context::new(facts), params)).await {
         Ok((callbacks, reply)) => {
             let standing = Standing::new(callbacks.context.facts.shows.away);
-            // In a box: a future has its arguments twice.
-            let membership =
-                Box::new(Membership { callbacks, mailbox, linger, allowance, standing, held: None });
-            membership.run(first, reply).await;
+            let membership = Membership { callbacks, mailbox, linger, allowance, standing, held: None };
+            Some((Box::new(membership), first, reply))
         }
         Err((context, refusal)) => {
             let tally = &context.facts.tally;
-            Box::pin(first.refuse(tally, refusal)).await;
-            Box::pin(turn_away(mailbox, tally)).await;
+            first.refuse(tally, refusal).await;
+            turn_away(mailbox, tally).await;
+            None
         }
     }
-    gauge!("dunlin_channels").decrement(1);
 }
 
 /// Ends the mailbox. Who has joined too late for this membership is to try again, and then begins another.
@@ -121,12 +133,17 @@ impl<C: Channel> Membership<C> {
         if let (End::Failed | End::Overrun | End::Closed, Some(refusal)) = (why, &refusal) {
             tally.refused(refusal.code);
         }
+        Box::pin(self.end(attached, why, refusal)).await;
+    }
+
+    async fn end(self: Box<Self>, attached: Option<Attached>, why: End, refusal: Option<Refusal>) {
+        let tally = self.facts().tally.clone();
         let Self { callbacks, mailbox, .. } = *self;
-        Box::pin(turn_away(mailbox, &tally)).await;
+        turn_away(mailbox, &tally).await;
         if let Some(attached) = attached {
-            Box::pin(attached.close(refusal)).await;
+            attached.close(refusal).await;
         }
-        Box::pin(callbacks.terminate(why)).await;
+        callbacks.terminate(why).await;
     }
 
     fn facts(&self) -> &Facts {
@@ -245,7 +262,8 @@ impl<C: Channel> Membership<C> {
             generation: attach.generation,
             paused: attach.paused,
             outbox,
-            delivery: AbortOnDropHandle::new(tokio::spawn(delivery.run())),
+            // In a box: a future has its arguments twice.
+            delivery: AbortOnDropHandle::new(tokio::spawn(Box::new(delivery).run())),
             limits: self.facts().limits,
             mode: asked,
             ask: attach.join.presence,

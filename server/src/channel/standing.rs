@@ -39,7 +39,8 @@ impl Standing {
     /// Waits until the client counts as away. Returns once; cancel-safe.
     pub(crate) async fn away(&mut self) {
         match self.state {
-            State::Missing(due) => tokio::time::sleep_until(due).await,
+            // In a box: few members are missing.
+            State::Missing(due) => Box::pin(tokio::time::sleep_until(due)).await,
             State::Present | State::Away => std::future::pending().await,
         }
         self.state = State::Away;

@@ -2,6 +2,7 @@
 
 use super::{
     Carrier, Generation, Session,
+    flag::Flag,
     handshake::{self, Greeted},
     hook::Connecting,
     registry::Opened,
@@ -16,6 +17,7 @@ use crate::{
     node::Node,
     webhook::Who,
 };
+use bytes::Bytes;
 use dunlin_proto::{
     Code,
     frame::{
@@ -33,7 +35,7 @@ use std::{
     sync::Arc,
     time::Instant,
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 
 /// Streams a client may open before the server has seen what it needs. Credit costs memory from the start, so it begins
 /// small and is doubled while it is used (`transport` starts with the same number).
@@ -114,7 +116,7 @@ async fn begin(node: &Arc<Node>, connection: &Connection, permit: Permit) -> Opt
 async fn attend(node: &Arc<Node>, connection: &Connection, begun: Box<Begun>) {
     let Begun { opened, place, greeted } = *begun;
     let Opened { session, generation, .. } = &opened;
-    let (paused, _) = watch::channel(false);
+    let paused = Arc::default();
     let room = Room::for_frames(longest(node));
     let served = Served { node, connection, place, opened: &opened, paused, room };
     let ran = AssertUnwindSafe(served.run(greeted)).catch_unwind().await;
@@ -139,25 +141,25 @@ struct Served<'a> {
     /// Where the client was when it said hello.
     place: Place,
     opened: &'a Opened,
-    paused: watch::Sender<bool>,
+    paused: Arc<Flag>,
     room: Room,
 }
 
 impl Served<'_> {
     async fn run(&self, greeted: Box<Greeted>) -> Ending {
         let Greeted { mut send, mut frames, version, .. } = *greeted;
-        let mut write = FromServer::Welcome(self.welcome(version));
+        let mut write = FromServer::Welcome(self.welcome(version)).encode();
         let mut openers = JoinSet::new();
         let mut streams = FIRST_STREAMS;
         let mut drain = self.node.drain.subscribe();
-        let mut revoked = self.opened.session.revoked.subscribe();
+        let revoked = &self.opened.session.revoked;
         let mut end = self.expiry();
         let mut passes = self.opened.session.passes();
         loop {
             let written = tokio::select! {
-                written = self.write(&mut send, &write) => written,
+                written = Box::pin(self.write(&mut send, write.clone())) => written,
                 // A frame that was begun cannot be followed by another: the close says it all.
-                () = is_so(&mut revoked) => {
+                () = revoked.changed_from(false) => {
                     handshake::close(&self.node.shared.tally, self.connection, &Refusal::because(Code::TOKEN_EXPIRED, REVOKED));
                     return Ending::Closed;
                 }
@@ -172,7 +174,7 @@ impl Served<'_> {
                             Ok(Some(answer)) => {
                                 end = self.expiry();
                                 passes.mark_unchanged();
-                                break answer;
+                                break answer.encode();
                             }
                             Ok(None) => {}
                             Err(refusal) => return Box::pin(self.end(send, refusal)).await,
@@ -194,7 +196,7 @@ impl Served<'_> {
                         Err(_) => return self.lost(),
                     },
                     Some(_) = openers.join_next() => {}
-                    () = is_so(&mut revoked) => {
+                    () = revoked.changed_from(false) => {
                         return Box::pin(self.end(send, Refusal::because(Code::TOKEN_EXPIRED, REVOKED))).await;
                     }
                     () = until(end) => return self.expire(),
@@ -202,9 +204,9 @@ impl Served<'_> {
                     Ok(()) = passes.changed() => {
                         end = self.expiry();
                         let left = Gate::left(&self.opened.session.pass());
-                        break FromServer::Refreshed { expires_in_ms: left.map(millis) };
+                        break FromServer::Refreshed { expires_in_ms: left.map(millis) }.encode();
                     }
-                    within_ms = drain.begun() => break FromServer::GoAway { code: Code::GOING_AWAY, within_ms, url: None },
+                    within_ms = drain.begun() => break FromServer::GoAway { code: Code::GOING_AWAY, within_ms, url: None }.encode(),
                 }
             };
         }
@@ -255,8 +257,8 @@ impl Served<'_> {
         match frame {
             Ok(FromClient::Ping { n }) => return Ok(Some(FromServer::Pong { n })),
             Ok(FromClient::Refresh { token }) => return self.refresh(&token).await.map(Some),
-            Ok(FromClient::Pause) => self.paused.send_replace(true),
-            Ok(FromClient::Resume) => self.paused.send_replace(false),
+            Ok(FromClient::Pause) => self.paused.set(true),
+            Ok(FromClient::Resume) => self.paused.set(false),
             Ok(FromClient::Goodbye { .. }) => return Err(Refusal::because(Code::OK, "goodbye")),
             Ok(FromClient::Hello(_)) => return Err(Refusal::new(Code::HELLO_REPEATED)),
             Err(error) => return Err(Refusal::because(error.code(), &error.to_string())),
@@ -302,9 +304,8 @@ impl Served<'_> {
     }
 
     /// A client that does not read its control stream is cut off.
-    async fn write(&self, send: &mut SendStream, frame: &FromServer) -> Result<(), ()> {
-        let written =
-            tokio::time::timeout(self.node.shared.bounds.deadline, send.write(frame.encode())).await;
+    async fn write(&self, send: &mut SendStream, frame: Bytes) -> Result<(), ()> {
+        let written = tokio::time::timeout(self.node.shared.bounds.deadline, send.write(frame)).await;
         match written {
             Ok(written) => written.map_err(drop),
             Err(_) => {
@@ -323,7 +324,7 @@ impl Served<'_> {
         let deadline = self.node.shared.bounds.deadline;
         let frames = Frames::new(recv, longest(self.node), deadline, self.room.clone());
         let Opened { session, generation, .. } = self.opened;
-        let paused = self.paused.subscribe();
+        let paused = self.paused.clone();
         let connection = self.connection.clone();
         open(self.node.clone(), session.clone(), connection, generation.clone(), paused, send, frames)
     }
@@ -358,16 +359,10 @@ fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Returns once it is true.
-async fn is_so(watched: &mut watch::Receiver<bool>) {
-    if watched.wait_for(|so| *so).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 async fn until(at: Option<tokio::time::Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        // In a box: most sessions do not end by themselves.
+        Some(at) => Box::pin(tokio::time::sleep_until(at)).await,
         None => std::future::pending().await,
     }
 }
@@ -383,7 +378,7 @@ async fn open(
     session: Arc<Session>,
     connection: Connection,
     generation: Generation,
-    paused: watch::Receiver<bool>,
+    paused: Arc<Flag>,
     send: SendStream,
     mut frames: Frames,
 ) {

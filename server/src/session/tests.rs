@@ -3,6 +3,7 @@
 
 use super::{
     Carrier, Shared,
+    flag::Flag,
     registry::{Opened, Registry},
 };
 use crate::{
@@ -27,7 +28,7 @@ use dunlin_proto::{
 };
 use dunlin_transport::{Connection, RecvStream, SendStream, pair};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 const LIMIT: usize = 64 * 1024;
@@ -44,7 +45,7 @@ struct Line {
     opened: Opened,
     client: Connection,
     server: Connection,
-    paused: watch::Sender<bool>,
+    paused: Arc<Flag>,
 }
 
 /// A channel's stream at the client.
@@ -108,7 +109,7 @@ impl World {
         let permit = self.admission.admit(server.remote_address().ip()).unwrap();
         let opened =
             self.registry.open(&hello, Carrier::new(server.clone(), permit), access, Pass::everybody());
-        Line { opened, client, server, paused: watch::channel(false).0 }
+        Line { opened, client, server, paused: Arc::default() }
     }
 
     async fn join(&self, line: &Line) -> (Stream, Joined) {
@@ -137,7 +138,7 @@ impl Line {
             frames,
             connection: self.server.clone(),
             generation,
-            paused: self.paused.subscribe(),
+            paused: self.paused.clone(),
         };
         (Stream { send, recv, decoder: Decoder::new(LIMIT) }, Box::new(attach))
     }

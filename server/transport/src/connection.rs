@@ -97,7 +97,7 @@ impl Connection {
         Ok(match &self.0 {
             Inner::Quic(connection) => streams(connection.open_bi().await?),
             Inner::WebTransport(connection) => streams(connection.open_bi().await?),
-            Inner::Memory(connection) => memory_streams(connection.open_bi().await?),
+            Inner::Memory(connection) => memory_streams(Box::pin(connection.open_bi()).await?),
             Inner::WebSocket(connection) => websocket_streams(connection.open_bi().await?),
         })
     }
@@ -109,8 +109,9 @@ impl Connection {
     pub async fn accept_bi(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         Ok(match &self.0 {
             Inner::Quic(connection) => streams(connection.accept_bi().await?),
-            Inner::WebTransport(connection) => streams(connection.accept_bi().await?),
-            Inner::Memory(connection) => memory_streams(connection.accept_bi().await?),
+            // In boxes, or native connections would wait with as much.
+            Inner::WebTransport(connection) => streams(Box::pin(connection.accept_bi()).await?),
+            Inner::Memory(connection) => memory_streams(Box::pin(connection.accept_bi()).await?),
             Inner::WebSocket(connection) => websocket_streams(connection.accept_bi().await?),
         })
     }

@@ -18,6 +18,7 @@ pub struct RecvStream(Recv);
 
 const MAX_PRIORITY: u16 = 1023;
 
+/// What waits on one in memory lies in a box: a future is as large as the largest of all kinds, and those of the network are many.
 #[derive(Debug)]
 enum Send {
     Quic(quic::SendStream),
@@ -56,7 +57,7 @@ impl SendStream {
     pub async fn write_chunks(&mut self, chunks: &mut [Bytes]) -> Result<(), WriteError> {
         match &mut self.0 {
             Send::Quic(stream) => stream.write_chunks(chunks).await,
-            Send::Memory(stream) => stream.write_chunks(chunks).await,
+            Send::Memory(stream) => Box::pin(stream.write_chunks(chunks)).await,
             Send::WebSocket(stream) => stream.write_chunks(chunks).await,
         }
     }
@@ -108,7 +109,7 @@ impl SendStream {
     pub async fn stopped(&mut self) -> Result<Option<u32>, WriteError> {
         match &mut self.0 {
             Send::Quic(stream) => stream.stopped().await,
-            Send::Memory(stream) => stream.stopped().await,
+            Send::Memory(stream) => Box::pin(stream.stopped()).await,
             Send::WebSocket(stream) => stream.stopped().await,
         }
     }
@@ -135,7 +136,7 @@ impl RecvStream {
     pub async fn read(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
         match &mut self.0 {
             Recv::Quic(stream) => stream.read(max).await,
-            Recv::Memory(stream) => stream.read(max).await,
+            Recv::Memory(stream) => Box::pin(stream.read(max)).await,
             Recv::WebSocket(stream) => stream.read(max).await,
         }
     }

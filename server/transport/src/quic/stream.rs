@@ -160,9 +160,10 @@ impl RecvStream {
         self.owner.alive()?;
         match self.quinn.read_chunk(max, true).await {
             Ok(Some(chunk)) => Ok(Some(chunk.bytes)),
-            Ok(None) => self.end().await,
+            // In a box, as it is rare.
+            Ok(None) => Box::pin(self.end()).await,
             Err(quinn::ReadError::ClosedStream) => Ok(None),
-            Err(quinn::ReadError::Reset(reset)) => Err(self.owner.reset(reset).await),
+            Err(quinn::ReadError::Reset(reset)) => Err(Box::pin(self.owner.reset(reset)).await),
             Err(quinn::ReadError::ConnectionLost(error)) => Err(ReadError::Connection(self.owner.why(error))),
             Err(quinn::ReadError::ZeroRttRejected) => Err(ReadError::EarlyDataRejected),
             Err(quinn::ReadError::IllegalOrderedRead) => unreachable!("all reads are ordered"),
@@ -214,7 +215,7 @@ impl Owner {
     /// What it means that the peer has reset a stream: where the session is over, that is about to be said.
     async fn reset(&self, code: VarInt) -> ReadError {
         match &self.0 {
-            Some(session) if code == SESSION_GONE => Box::pin(session.closed()).await.into(),
+            Some(session) if code == SESSION_GONE => session.closed().await.into(),
             _ => ReadError::Reset(self.decode(code)),
         }
     }
