@@ -105,7 +105,8 @@ pub trait Channel: Send + Sized + 'static {
 
     /// Decides about a join. The bytes go to the client with the acceptance.
     ///
-    /// Called once for a membership, not again when its member comes back on another connection.
+    /// Called once for a membership, not again when its member comes back on another connection. The member's events begin after
+    /// that: what it must not miss of the time before is presence, the topic's history (`rewind`, `since`), or pushed later.
     ///
     /// # Errors
     /// The refusal that the client is told.
