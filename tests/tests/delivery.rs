@@ -35,6 +35,7 @@ over_every_transport!(
     a_datagram_member_begins_anew_after_an_interruption,
     wishes_hold_over_reconnects,
     wishes_out_of_range_are_refused,
+    answers_that_pile_up_while_nothing_is_read_all_come,
 );
 
 /// A connection of another client each time.
@@ -324,5 +325,41 @@ async fn wishes_out_of_range_are_refused(over: Over) {
     match stream.channel().await {
         Some(FromServer::Closed(refusal)) => assert_eq!(refusal.code, Code::ILLEGAL_VALUE),
         other => panic!("expected Closed, got {other:?}"),
+    }
+}
+
+/// A channel whose answers fill every window.
+struct Verbose;
+
+impl dunlin_server::channel::Channel for Verbose {
+    type Info = std::convert::Infallible;
+
+    async fn join(&mut self, _: &Context, _: Option<Bytes>) -> Result<Bytes, Refusal> {
+        Ok(Bytes::new())
+    }
+
+    async fn handle_in(&mut self, _: &Context, _: dunlin_server::channel::Push) -> Result<Bytes, Refusal> {
+        Ok(vec![7; 3 << 20].into())
+    }
+}
+
+async fn answers_that_pile_up_while_nothing_is_read_all_come(over: Over) {
+    let add = |builder: Builder| builder.channel("long".parse().unwrap(), || Verbose);
+    let server = Running::start_with(over, &[], add).await;
+    let (connection, _control) = connected(&server).await;
+    let (mut stream, _) = joined(&connection, join("long")).await;
+    let before = server.counter("dunlin_pushes_total", "").await.unwrap();
+    for reference in 1..=4 {
+        stream.send(push(reference, "")).await;
+        // The first answer is being written by the time that the others come, each by itself.
+        let handled = before + reference as f64;
+        while server.counter("dunlin_pushes_total", "").await.unwrap() < handled {
+            tokio::task::yield_now().await;
+        }
+    }
+    for expected in 1..=4 {
+        assert!(
+            matches!(stream.channel().await, Some(FromServer::Reply { reference, .. }) if reference == expected)
+        );
     }
 }

@@ -73,16 +73,16 @@ impl Delivery {
     async fn deliver(&mut self) -> Result<(), WriteError> {
         self.write(vec![self.joined.clone()]).await?;
         loop {
-            if !self.waiting.is_empty() {
-                let frames = mem::take(&mut self.waiting);
-                self.write(frames).await?;
-            }
             let quiet = self.paused.is_on();
             tokio::select! {
                 biased;
                 frames = self.tap.next() => self.write(frames).await?,
                 down = self.outbox.recv() => match down {
-                    Some(down) => self.take_all(*down),
+                    Some(down) => {
+                        self.take_all(*down);
+                        let frames = mem::take(&mut self.waiting);
+                        self.write(frames).await?;
+                    }
                     None => return Ok(()),
                 },
                 () = self.paused.changed_from(quiet) => {}
@@ -98,12 +98,19 @@ impl Delivery {
         }
     }
 
-    /// Writes to the stream, which may take long, and hears meanwhile how the member wants its events.
+    /// Writes to the stream, which may take long, and hears meanwhile how the member wants its events. Answers that come meanwhile
+    /// are written too: afterwards none waits.
     async fn write(&mut self, mut frames: Vec<Bytes>) -> Result<(), WriteError> {
         loop {
             tokio::select! {
                 biased;
-                written = self.stream.write_chunks(&mut frames) => return written,
+                written = self.stream.write_chunks(&mut frames) => {
+                    written?;
+                    if self.waiting.is_empty() {
+                        return Ok(());
+                    }
+                    frames = mem::take(&mut self.waiting);
+                }
                 Some(down) = self.outbox.recv(), if self.waiting.len() < OUTBOX => self.take(*down),
             }
         }
