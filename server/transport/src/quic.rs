@@ -13,7 +13,7 @@ use quinn::{TransportErrorCode, VarInt, crypto::rustls::HandshakeData};
 use rustls::pki_types::CertificateDer;
 use tokio::select;
 
-use crate::{ConnectionError, EarlyData, SendDatagramError, Stats, handshake};
+use crate::{ConnectionError, EarlyData, SendDatagramError, Stats, handshake, stream::MAX_PRIORITY};
 
 mod stream;
 
@@ -36,7 +36,7 @@ pub(crate) struct Connection {
 pub(crate) struct Floor(Arc<AtomicI32>);
 
 /// What a stream can be raised by; any priority is below it.
-const FLOOR_HEIGHT: i32 = 1024;
+const FLOOR_HEIGHT: i32 = MAX_PRIORITY as i32 + 1;
 
 impl Floor {
     fn new() -> Self {

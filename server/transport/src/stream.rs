@@ -16,7 +16,8 @@ pub struct SendStream(Send);
 #[derive(Debug)]
 pub struct RecvStream(Recv);
 
-const MAX_PRIORITY: u16 = 1023;
+/// The highest that there is.
+pub(crate) const MAX_PRIORITY: u16 = 1023;
 
 /// What waits on one in memory lies in a box: a future is as large as the largest of all kinds, and those of the network are many.
 #[derive(Debug)]
