@@ -3,6 +3,7 @@
 //! The peers here speak raw frames over few sockets, so that the generator of the load costs less than the server. Where
 //! it does not, the report says so.
 
+mod alarm;
 mod churn;
 mod connections;
 mod fanout;

@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 use baseline::{Baseline, Growth};
 
 /// Where the baseline stands.
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/bench/instructions.toml");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/instructions.toml");
 
 /// How often a case is run for its count.
 const TIMES: u32 = 2000;

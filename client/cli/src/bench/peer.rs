@@ -41,6 +41,9 @@ pub(super) enum PeerError {
     /// The server breaks the protocol.
     #[error("the server breaks the protocol: {0}")]
     Broken(String),
+    /// The system gives no thread to wait with.
+    #[error("no thread: {0}")]
+    Thread(String),
 }
 
 /// A welcomed connection with its control stream.
@@ -169,6 +172,12 @@ impl Receiver {
 /// A topic from text; the command line has checked it.
 pub(super) fn topic(name: &str) -> Topic {
     Topic::new(name).expect("checked when the command began")
+}
+
+impl From<std::io::Error> for PeerError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Thread(error.to_string())
+    }
 }
 
 impl From<Refusal> for PeerError {

@@ -13,10 +13,11 @@ use dunlin_proto::frame::channel::{Delivery, FromClient, FromServer, Join, Push}
 use dunlin_transport::SendStream;
 use tokio::{
     sync::{Notify, Semaphore},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 
 use super::{
+    alarm::Alarm,
     payload::{EVENT, Stamp},
     peer::{Peer, PeerError, Receiver, topic},
     ramp::{self, Failures},
@@ -159,6 +160,7 @@ pub(super) struct Publisher {
     /// How many pushes the server takes without having answered.
     room: Arc<Semaphore>,
     traffic: Arc<Traffic>,
+    alarm: Alarm,
     replies: tokio::task::AbortHandle,
 }
 
@@ -185,7 +187,7 @@ impl Publisher {
         let (stream, _) = peer.join(join, target.timeout()).await?;
         let room = Arc::new(Semaphore::new(peer.welcome.limits.pushes as usize));
         let replies = tokio::spawn(take_replies(stream.recv, room.clone(), traffic.clone())).abort_handle();
-        Ok(Self { peer, send: stream.send, size, next: 0, room, traffic, replies })
+        Ok(Self { peer, send: stream.send, size, next: 0, room, traffic, alarm: Alarm::new()?, replies })
     }
 
     /// Pushes the next message, which was due at this moment.
@@ -216,7 +218,7 @@ impl Publisher {
                 return true;
             }
             let publish = async {
-                sleep_until(due).await;
+                self.alarm.wait_until(due).await;
                 self.publish(due).await
             };
             let published = tokio::select! {
