@@ -6,10 +6,14 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::{
     client::{Resumption, danger::ServerCertVerifier},
     crypto::CryptoProvider,
-    server::{ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions},
+    server::ResolvesServerCert,
 };
 
 use crate::http3;
+
+mod tickets;
+
+pub use tickets::SharedTicketStore;
 
 /// The application protocol (RFC 7301) of native QUIC connections.
 pub const ALPN: &[u8] = b"dunlin/1";
@@ -39,29 +43,6 @@ impl Tickets {
     }
 }
 
-/// The session tickets that a server remembers, shared by all of its workers.
-///
-/// A ticket is a name for state that is kept here and taken out at first use. That makes each one single-use, which
-/// is what bounds the replay of early data (RFC 8446, 8.1) and what rustls demands for 0-RTT; it also means that a
-/// restarted server knows no tickets, and rejects early data until clients have new ones.
-#[derive(Clone, Debug)]
-pub struct SharedTicketStore(Arc<dyn StoresServerSessions>);
-
-impl SharedTicketStore {
-    /// A store for this many tickets; each connection is given two, and the oldest are forgotten.
-    #[must_use]
-    pub fn new(tickets: usize) -> Self {
-        Self(ServerSessionMemoryCache::new(tickets))
-    }
-}
-
-impl Default for SharedTicketStore {
-    /// 100,000 tickets, a few tens of megabytes when full.
-    fn default() -> Self {
-        Self::new(100_000)
-    }
-}
-
 /// The server's side; the certificate is asked for at each handshake, so it can be replaced while running.
 pub(crate) fn server(
     certificate: Arc<dyn ResolvesServerCert>,
@@ -74,7 +55,7 @@ pub(crate) fn server(
         .with_cert_resolver(certificate);
     // The first that a client offers as well is taken.
     tls.alpn_protocols = vec![ALPN.to_vec(), http3::ALPN.to_vec()];
-    tls.session_storage = tickets.0;
+    tls.session_storage = tickets.storage();
     tls.send_tls13_tickets = 2;
     // QUIC knows only this value and 0 (RFC 9001, 4.6.1); flow control is what bounds early data.
     tls.max_early_data_size = u32::MAX;
