@@ -2,6 +2,7 @@
 
 mod cli;
 mod logging;
+mod memory;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -75,7 +76,10 @@ fn run(config: &Config) -> anyhow::Result<()> {
         let mut stop = Stop::listen()?;
         let server = Server::builder(config.clone()).start().await?;
         greet(&server, config);
-        stop.next().await;
+        tokio::select! {
+            () = stop.next() => {}
+            () = memory::give_back(&server) => {}
+        }
         tracing::info!(within = ?config.drain, "draining: clients are asked to leave; once more to end at once");
         tokio::select! {
             () = server.shut_down() => tracing::info!("drained"),

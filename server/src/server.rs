@@ -269,6 +269,12 @@ impl Server {
         }
     }
 
+    /// How many sessions there are, those included that wait for their client.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.node.registry.len()
+    }
+
     /// The certificate in force.
     #[must_use]
     pub fn certificate(&self) -> &Live {
