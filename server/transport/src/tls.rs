@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::QuicClientConfig;
 use rustls::{
     client::{Resumption, danger::ServerCertVerifier},
     crypto::CryptoProvider,
@@ -11,6 +11,7 @@ use rustls::{
 
 use crate::http3;
 
+mod session;
 mod tickets;
 
 pub use tickets::SharedTicketStore;
@@ -47,19 +48,18 @@ impl Tickets {
 pub(crate) fn server(
     certificate: Arc<dyn ResolvesServerCert>,
     tickets: SharedTicketStore,
-) -> QuicServerConfig {
+) -> session::Config {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has TLS 1.3 cipher suites")
         .with_no_client_auth()
         .with_cert_resolver(certificate);
-    // The first that a client offers as well is taken.
-    tls.alpn_protocols = vec![ALPN.to_vec(), http3::ALPN.to_vec()];
     tls.session_storage = tickets.storage();
     tls.send_tls13_tickets = 2;
     // QUIC knows only this value and 0 (RFC 9001, 4.6.1); flow control is what bounds early data.
     tls.max_early_data_size = u32::MAX;
-    QuicServerConfig::try_from(tls).expect("ring has QUIC's initial cipher suite")
+    // The first protocol that a client offers as well is taken.
+    session::Config::new(tls, &[ALPN, http3::ALPN]).expect("ring has QUIC's initial cipher suite")
 }
 
 /// The server's side of HTTP over TCP, version 1.2 or 1.3, with HTTP/2 or 1.1.
