@@ -4,19 +4,25 @@
 //! session keeps all of rustls' connection for it, with the keys of the handshake, some 3 KB. This one lets go of rustls as soon
 //! as the last word of the handshake is written, which on a server are the tickets.
 
-use std::{any::Any, io, sync::Arc};
+use std::{
+    any::Any,
+    io,
+    sync::{Arc, OnceLock},
+};
 
+use bytes::BytesMut;
 use quinn::{
     TransportErrorCode,
     crypto::{
-        self, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, ServerConfig as _, UnsupportedVersion,
+        self, CryptoError, ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, ServerConfig as _,
+        UnsupportedVersion,
         rustls::{HandshakeData, NoInitialCipherSuite, QuicServerConfig},
     },
 };
 use quinn_proto::{ConnectionId, Side, TransportError, transport_parameters::TransportParameters};
 use rustls::{
     AlertDescription,
-    quic::{KeyChange, Secrets, ServerConnection, Version},
+    quic::{KeyChange, PacketKey, PacketKeySet, Secrets, ServerConnection, Version},
 };
 
 /// How sessions begin. Its clients show no certificates.
@@ -195,7 +201,7 @@ impl crypto::Session for Session {
         let keys = match handshake.tls.write_hs(buf) {
             Some(KeyChange::Handshake { keys }) => keys,
             Some(KeyChange::OneRtt { keys, next }) => {
-                self.updates = Some(Updates(next));
+                self.updates = Some(Updates::new(next));
                 keys
             }
             None => {
@@ -233,12 +239,80 @@ impl crypto::Session for Session {
 }
 
 /// The generations of 1-RTT keys after the first (RFC 9001, 6.1).
-struct Updates(Secrets);
+struct Updates {
+    /// Of the last generation that was handed out, which shares them, or of the second.
+    secrets: Arc<Secrets>,
+    are_handed_out: bool,
+}
 
 impl Updates {
+    fn new(second: Secrets) -> Self {
+        Self { secrets: Arc::new(second), are_handed_out: false }
+    }
+
     fn next(&mut self) -> KeyPair<Box<dyn crypto::PacketKey>> {
-        let keys = self.0.next_packet_keys();
-        KeyPair { local: Box::new(keys.local), remote: Box::new(keys.remote) }
+        if self.are_handed_out {
+            let mut secrets = Secrets::clone(&self.secrets);
+            secrets.next_packet_keys();
+            self.secrets = Arc::new(secrets);
+        }
+        self.are_handed_out = true;
+        let remote = derive(&self.secrets).remote;
+        KeyPair { local: Box::new(Deferred::new(self.secrets.clone(), &*remote)), remote: Box::new(remote) }
+    }
+}
+
+/// The keys of a generation.
+fn derive(secrets: &Secrets) -> PacketKeySet {
+    secrets.clone().next_packet_keys()
+}
+
+/// A key to send with that is made when it is first used: most connections end before their keys are updated.
+///
+/// A key to receive with must be there before: the time that it takes to make one would tell that an update was tried
+/// (RFC 9001, 6.3).
+struct Deferred {
+    secrets: Arc<Secrets>,
+    /// The same for both directions.
+    confidentiality_limit: u64,
+    integrity_limit: u64,
+    key: OnceLock<Box<dyn crypto::PacketKey>>,
+}
+
+impl Deferred {
+    fn new(secrets: Arc<Secrets>, sibling: &dyn PacketKey) -> Self {
+        Self {
+            secrets,
+            confidentiality_limit: sibling.confidentiality_limit(),
+            integrity_limit: sibling.integrity_limit(),
+            key: OnceLock::new(),
+        }
+    }
+
+    fn key(&self) -> &dyn crypto::PacketKey {
+        &**self.key.get_or_init(|| Box::new(derive(&self.secrets).local))
+    }
+}
+
+impl crypto::PacketKey for Deferred {
+    fn encrypt(&self, packet: u64, buf: &mut [u8], header_len: usize) {
+        self.key().encrypt(packet, buf, header_len);
+    }
+
+    fn decrypt(&self, packet: u64, header: &[u8], payload: &mut BytesMut) -> Result<(), CryptoError> {
+        self.key().decrypt(packet, header, payload)
+    }
+
+    fn tag_len(&self) -> usize {
+        self.key().tag_len()
+    }
+
+    fn confidentiality_limit(&self) -> u64 {
+        self.confidentiality_limit
+    }
+
+    fn integrity_limit(&self) -> u64 {
+        self.integrity_limit
     }
 }
 
