@@ -27,6 +27,7 @@ mod metrics;
 mod namespace;
 mod node;
 mod payload;
+mod queue;
 mod rates;
 mod server;
 mod session;

@@ -24,6 +24,7 @@ use crate::{
     },
     config,
     guard::Access,
+    queue::{self, Refused},
     rates::{Rates, SessionRates},
     tally::Tally,
     testing::Ended,
@@ -45,10 +46,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Instant,
 };
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    watch,
-};
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 /// Names one session and gives the right to resume it: 16 random bytes.
@@ -121,7 +119,7 @@ struct State {
 
 /// The ways to a membership.
 struct Seat {
-    mailbox: mpsc::Sender<Box<Attach>>,
+    mailbox: queue::Sender<Box<Attach>>,
     downlink: Arc<Downlink>,
 }
 
@@ -209,8 +207,8 @@ impl Session {
             Some(seat) => match seat.mailbox.try_send(attach) {
                 Ok(()) => return None,
                 // That membership has ended; this is the first stream of a new one.
-                Err(TrySendError::Closed(attach)) => attach,
-                Err(TrySendError::Full(attach)) => return Some((attach, Refusal::new(Code::UNAVAILABLE))),
+                Err(Refused::Closed(attach)) => attach,
+                Err(Refused::Full(attach)) => return Some((attach, Refusal::new(Code::UNAVAILABLE))),
             },
             None => attach,
         };
@@ -222,7 +220,7 @@ impl Session {
         let Some(route) = shared.router.route(&topic) else {
             return Some((attach, Refusal::new(Code::NO_CHANNEL)));
         };
-        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let (sender, mailbox) = queue::bounded(MAILBOX);
         let downlink = Arc::<Downlink>::default();
         let facts = Facts {
             hub: shared.hub.clone(),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     frames::{FrameError, Frames},
+    queue,
     session::{Generation, flag::Flag},
 };
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use dunlin_proto::{
 use dunlin_transport::{ReadError, WriteError};
 use metrics::counter;
 use std::sync::Arc;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The stream that a membership has now.
@@ -35,7 +36,7 @@ pub(super) struct Attached {
     pub(super) generation: Generation,
     /// Whether the client has paused its topics.
     pub(super) paused: Arc<Flag>,
-    pub(super) outbox: mpsc::Sender<Box<Down>>,
+    pub(super) outbox: queue::Sender<Box<Down>>,
     pub(super) delivery: AbortOnDropHandle<Result<(), WriteError>>,
     pub(super) limits: Limits,
     pub(super) mode: Mode,
@@ -79,7 +80,7 @@ impl Attached {
     pub(super) async fn serve<C: Channel>(
         &mut self,
         callbacks: &mut Callbacks<C>,
-        mailbox: &mut mpsc::Receiver<Box<Attach>>,
+        mailbox: &mut queue::Receiver<Box<Attach>>,
         allowance: &mut Allowance,
         standing: &mut Standing,
         applied: &mut Applied,
@@ -106,10 +107,10 @@ impl Attached {
                     Ok(Err(WriteError::Stopped(_))) if self.generation.is_present() => Next::Over(End::Left, None),
                     _ => Next::Detached,
                 },
-                room = self.outbox.reserve(), if unsent.is_some() => {
-                    // Without a room the delivery has ended, which the next turn looks at.
-                    if let (Ok(room), Some(reply)) = (room, unsent.take()) {
-                        room.send(Box::new(Down::Frame(reply)));
+                () = self.outbox.room(), if unsent.is_some() => {
+                    if let Some(reply) = unsent.take() {
+                        // Without its receiver the delivery has ended, which the next turn looks at.
+                        let _ = self.outbox.try_send(Box::new(Down::Frame(reply)));
                     }
                     continue;
                 }
@@ -215,7 +216,7 @@ impl Attached {
 
     /// Ends the stream, after what is still to be written and the refusal, if there is one.
     pub(super) async fn close(self, refusal: Option<Refusal>) {
-        let Self { mut frames, outbox, mut delivery, handling, .. } = self;
+        let Self { mut frames, mut outbox, mut delivery, handling, .. } = self;
         if let Some(refusal) = refusal {
             if let Some(reference) = handling {
                 // Or its client would push it again, and break the next membership too.

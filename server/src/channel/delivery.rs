@@ -4,7 +4,7 @@ use super::{
     downlink::Tap,
     terms::{Datagrams, Terms},
 };
-use crate::{clock, session::flag::Flag};
+use crate::{clock, queue, session::flag::Flag};
 use bytes::Bytes;
 use dunlin_hub::{Batch, Cursor, Limit, presence::Watcher};
 use dunlin_proto::{
@@ -14,10 +14,7 @@ use dunlin_proto::{
 use dunlin_transport::{SendStream, WriteError};
 use metrics::counter;
 use std::{mem, pin::Pin, sync::Arc};
-use tokio::{
-    sync::mpsc,
-    time::{Sleep, sleep},
-};
+use tokio::time::{Sleep, sleep};
 
 /// Most frames that wait for a slow stream before the channel itself has to wait.
 pub(crate) const OUTBOX: usize = 16;
@@ -42,7 +39,7 @@ pub(crate) struct Delivery {
     /// What is meant for this member alone.
     pub(crate) tap: Tap,
     /// The channel's answers. The stream ends when the sender is dropped and all is written.
-    pub(crate) outbox: mpsc::Receiver<Box<Down>>,
+    pub(crate) outbox: queue::Receiver<Box<Down>>,
     /// What the member is told of who is in the topic; `None` if it does not want to know.
     pub(crate) watcher: Option<Watcher>,
     /// Whether the client has paused its topics.
@@ -120,7 +117,7 @@ impl Delivery {
     fn take_all(&mut self, first: Down) {
         self.take(first);
         while self.waiting.len() < OUTBOX
-            && let Ok(down) = self.outbox.try_recv()
+            && let Some(down) = self.outbox.try_recv()
         {
             self.take(*down);
         }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock,
     frames::Frames,
+    queue,
     session::{Generation, flag::Flag},
     tally::Tally,
 };
@@ -32,7 +33,7 @@ use dunlin_proto::{
 use dunlin_transport::{Connection, SendStream};
 use metrics::gauge;
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A stream whose client has asked to join: the way a membership gets its first stream, and each later one.
@@ -102,7 +103,7 @@ async fn begin<C: Channel>(
 }
 
 /// Ends the mailbox. Who has joined too late for this membership is to try again, and then begins another.
-async fn turn_away(mut mailbox: mpsc::Receiver<Box<Attach>>, tally: &Tally) {
+async fn turn_away(mut mailbox: queue::Receiver<Box<Attach>>, tally: &Tally) {
     mailbox.close();
     while let Some(late) = mailbox.recv().await {
         late.refuse(tally, Refusal::because(Code::UNAVAILABLE, "the membership was just ending")).await;
@@ -112,7 +113,7 @@ async fn turn_away(mut mailbox: mpsc::Receiver<Box<Attach>>, tally: &Tally) {
 /// What a membership runs with for its whole life.
 struct Membership<C: Channel> {
     callbacks: Callbacks<C>,
-    mailbox: mpsc::Receiver<Box<Attach>>,
+    mailbox: queue::Receiver<Box<Attach>>,
     /// How long it waits for its member to come back.
     linger: Duration,
     allowance: Allowance,
@@ -191,11 +192,11 @@ impl<C: Channel> Membership<C> {
                 }
                 Next::Over(why, refusal) => match self.mailbox.try_recv() {
                     // Ended and joined again, and the end was seen only now.
-                    Ok(attach) => {
+                    Some(attach) => {
                         replace(attached, refusal);
                         Next::Attach(attach)
                     }
-                    Err(_) => return (why, refusal),
+                    None => return (why, refusal),
                 },
             }
         }
@@ -242,7 +243,7 @@ impl<C: Channel> Membership<C> {
         };
         self.facts().tally.joined(start);
         self.allowance.begin(cursor.position());
-        let (outbox, frames) = mpsc::channel(OUTBOX);
+        let (outbox, frames) = queue::bounded(OUTBOX);
         attach.send.set_priority(attach.join.priority.into());
         let delivery = Delivery {
             stream: attach.send,

@@ -6,9 +6,9 @@ use super::{
     facts::Facts,
     membership::{self, Attach},
 };
+use crate::queue;
 use dunlin_proto::{Pattern, Topic};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
 
 /// Topic patterns and the channels behind them.
 #[derive(Default)]
@@ -20,7 +20,7 @@ type Route = Box<dyn Fn(Box<Opening>) -> Pin<Box<dyn Future<Output = ()> + Send>
 /// What a membership begins with.
 pub(crate) struct Opening {
     pub(crate) facts: Facts,
-    pub(crate) mailbox: mpsc::Receiver<Box<Attach>>,
+    pub(crate) mailbox: queue::Receiver<Box<Attach>>,
     pub(crate) linger: Duration,
     pub(crate) allowance: Allowance,
     pub(crate) first: Box<Attach>,
