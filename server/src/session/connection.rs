@@ -114,7 +114,7 @@ async fn begin(node: &Arc<Node>, connection: &Connection, permit: Permit) -> Opt
 
 /// Serves the session to the connection's end.
 async fn attend(node: &Arc<Node>, connection: &Connection, begun: Box<Begun>) {
-    let Begun { opened, place, greeted } = *begun;
+    let Begun { opened, place, greeted } = unbox(begun);
     let Opened { session, generation, .. } = &opened;
     let paused = Arc::default();
     let room = Room::for_frames(longest(node));
@@ -147,7 +147,7 @@ struct Served<'a> {
 
 impl Served<'_> {
     async fn run(&self, greeted: Box<Greeted>) -> Ending {
-        let Greeted { mut send, mut frames, version, .. } = *greeted;
+        let Greeted { mut send, mut frames, version, .. } = unbox(greeted);
         let mut write = FromServer::Welcome(self.welcome(version)).encode();
         let mut openers = JoinSet::new();
         let mut streams = FIRST_STREAMS;
@@ -357,6 +357,12 @@ const REVOKED: &str = "the token was revoked";
 
 fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Takes it out of its box, which is given back here: one that a future takes apart stays until the future ends.
+#[expect(clippy::boxed_local, reason = "that it comes in a box is the point")]
+fn unbox<T>(it: Box<T>) -> T {
+    *it
 }
 
 async fn until(at: Option<tokio::time::Instant>) {
