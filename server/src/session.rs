@@ -7,6 +7,7 @@ pub(crate) mod flag;
 mod generation;
 mod handshake;
 pub(crate) mod hook;
+pub(crate) mod latest;
 pub(crate) mod path;
 pub(crate) mod registry;
 #[cfg(test)]
@@ -40,13 +41,14 @@ use dunlin_proto::{
 use dunlin_transport::Kind;
 use flag::Flag;
 pub(crate) use generation::Generation;
+use latest::Latest;
 use path::{Change, Path};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Instant,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 /// Names one session and gives the right to resume it: 16 random bytes.
@@ -90,7 +92,7 @@ pub(crate) struct Session {
     /// Whose it is, if its tokens name a user: it is resumed and refreshed with theirs only.
     user: Option<Arc<str>>,
     /// What it may do, by the token that it has presented last.
-    pass: watch::Sender<Arc<Pass>>,
+    pass: Arc<Latest<Pass>>,
     /// Whether it was revoked.
     revoked: Flag,
     rates: Arc<SessionRates>,
@@ -171,7 +173,7 @@ impl Session {
             agent,
             client,
             user: pass.user().map(Into::into),
-            pass: watch::Sender::new(Arc::new(pass)),
+            pass: Arc::new(Latest::new(pass)),
             revoked: Flag::default(),
             rates: Arc::new(rates),
             farewell: OnceLock::new(),
@@ -198,7 +200,7 @@ impl Session {
         let allowed = self
             .rates
             .join()
-            .and_then(|()| self.pass.borrow().check_join(&attach.join, delivery))
+            .and_then(|()| self.pass.get().check_join(&attach.join, delivery))
             .and_then(|()| namespace.check_join(self.user(), delivery));
         if let Err(refusal) = allowed {
             return Some((attach, refusal));
@@ -229,7 +231,7 @@ impl Session {
             owner: Arc::downgrade(self),
             client: self.client,
             user: self.user.clone(),
-            pass: self.pass.subscribe(),
+            pass: self.pass.clone(),
             access: *access,
             tally: shared.tally.clone(),
             assigns: assigns.clone(),
@@ -245,13 +247,8 @@ impl Session {
             farewell: self.farewell.get().cloned(),
             witness: shared.witness.clone(),
         };
-        let allowance = Allowance::new(
-            topic.clone(),
-            namespace,
-            self.pass.subscribe(),
-            self.rates.clone(),
-            &shared.rates,
-        );
+        let allowance =
+            Allowance::new(topic.clone(), namespace, self.pass.follow(), self.rates.clone(), &shared.rates);
         let opening =
             Box::new(Opening { facts, mailbox, linger: shared.bounds.linger, allowance, first: attach });
         shared.memberships.spawn(route(opening));
@@ -280,7 +277,7 @@ impl Session {
         state.generation = state.generation.next();
         state.connected = Instant::now();
         state.access = access;
-        self.pass.send_replace(Arc::new(pass));
+        self.pass.replace(pass);
         state.generation.clone()
     }
 
@@ -327,13 +324,13 @@ impl Session {
         let mut state = self.state();
         if on.is_present() {
             state.access = access;
-            self.pass.send_replace(Arc::new(pass));
+            self.pass.replace(pass);
         }
     }
 
     /// What it may do now.
     pub(crate) fn pass(&self) -> Arc<Pass> {
-        self.pass.borrow().clone()
+        self.pass.get()
     }
 
     /// Whose it is, if its tokens name a user.

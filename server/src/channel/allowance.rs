@@ -4,6 +4,7 @@ use crate::{
     auth::{Grant, Pass, Right},
     config::Namespace,
     rates::{self, Rates, SessionRates, TopicRate},
+    session::latest::Follower,
 };
 use dunlin_proto::{
     Code, Position, Topic,
@@ -13,12 +14,11 @@ use dunlin_proto::{
 };
 use governor::DefaultDirectRateLimiter;
 use std::{num::NonZeroU32, sync::Arc};
-use tokio::sync::watch;
 
 /// What one membership may do.
 pub(crate) struct Allowance {
     topic: Topic,
-    pass: watch::Receiver<Arc<Pass>>,
+    pass: Follower<Pass>,
     /// What the pass of this moment grants on the topic.
     grant: Option<Grant>,
     namespace: Arc<Namespace>,
@@ -37,7 +37,7 @@ impl Allowance {
     pub(crate) fn new(
         topic: Topic,
         namespace: Arc<Namespace>,
-        pass: watch::Receiver<Arc<Pass>>,
+        pass: Follower<Pass>,
         session: Arc<SessionRates>,
         rates: &Rates,
     ) -> Self {
@@ -51,10 +51,7 @@ impl Allowance {
 
     /// Returns when the session has another pass, and says whether the member may stay. Cancel-safe.
     pub(crate) async fn changed(&mut self, delivery: Delivery, ask: Ask) -> Result<(), Refusal> {
-        if self.pass.changed().await.is_err() {
-            // The session is over, which its membership hears elsewhere.
-            return std::future::pending().await;
-        }
+        self.pass.changed().await;
         self.read();
         match &self.grant {
             Some(grant) if crate::auth::allows(grant, delivery, ask).is_ok() => Ok(()),
@@ -64,13 +61,13 @@ impl Allowance {
 
     /// Refuses a push that is not allowed, or too much.
     pub(crate) fn push(&mut self, push: &Push) -> Result<(), Refusal> {
-        if self.pass.has_changed().unwrap_or(false) {
+        if self.pass.is_behind() {
             self.read();
         }
         let Some(grant) = self.grant.as_ref().filter(|grant| grant.may(Right::Push)) else {
             return Err(Refusal::because(Code::FORBIDDEN, "the token does not allow to push here"));
         };
-        self.namespace.check_push(self.pass.borrow().user(), push.payload.len())?;
+        self.namespace.check_push(self.pass.get().user(), push.payload.len())?;
         if grant.payload().is_some_and(|most| push.payload.len() > most) {
             return Err(Refusal::because(
                 Code::PAYLOAD_TOO_LARGE,
@@ -104,7 +101,7 @@ impl Allowance {
             // Not a token's to allow: the channel decides.
             Some(Grant::everything())
         } else {
-            self.pass.borrow_and_update().grant(&self.topic).copied()
+            self.pass.look().grant(&self.topic).copied()
         };
         let most = self.grant.as_ref().and_then(Grant::pushes_per_second);
         if self.pushes.as_ref().map(|(most, _)| *most) != most {

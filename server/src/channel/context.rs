@@ -89,7 +89,7 @@ impl<I: Send + 'static> Context<I> {
     /// What the member may do now, and what its token says besides. What it may not do never reaches the channel.
     #[must_use]
     pub fn pass(&self) -> Arc<Pass> {
-        self.facts.pass.borrow().clone()
+        self.facts.pass.get()
     }
 
     /// What [`Builder::connect`](crate::Builder::connect) has set.

@@ -5,7 +5,7 @@ use crate::{
     auth::Pass,
     config::{self, Namespace},
     guard::Access,
-    session::Session,
+    session::{Session, latest::Latest},
     tally::Tally,
     testing::Ended,
     webhook::farewell::Farewell,
@@ -16,7 +16,7 @@ use dunlin_proto::{
     frame::{channel::Delivery, control::ClientId, presence::Ask},
 };
 use std::sync::{Arc, Weak};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// One membership's place in the server.
 pub(crate) struct Facts {
@@ -30,7 +30,7 @@ pub(crate) struct Facts {
     /// The session's user; `None` where no token names one.
     pub(crate) user: Option<Arc<str>>,
     /// What the session may do now.
-    pub(crate) pass: watch::Receiver<Arc<Pass>>,
+    pub(crate) pass: Arc<Latest<Pass>>,
     pub(crate) access: Access,
     pub(crate) tally: Arc<Tally>,
     /// What the application knew of the client when it connected.

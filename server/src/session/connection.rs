@@ -173,7 +173,7 @@ impl Served<'_> {
                         Ok(Some(frame)) => match Box::pin(self.hear(FromClient::decode(&frame))).await {
                             Ok(Some(answer)) => {
                                 end = self.expiry();
-                                passes.mark_unchanged();
+                                passes.look();
                                 break answer.encode();
                             }
                             Ok(None) => {}
@@ -201,7 +201,7 @@ impl Served<'_> {
                     }
                     () = until(end) => return self.expire(),
                     // The backend has another token for the session; the client's own is answered above.
-                    Ok(()) = passes.changed() => {
+                    () = passes.changed() => {
                         end = self.expiry();
                         let left = Gate::left(&self.opened.session.pass());
                         break FromServer::Refreshed { expires_in_ms: left.map(millis) }.encode();

@@ -1,11 +1,9 @@
 //! What the application does to a session as a whole.
 
-use super::{At, Session};
+use super::{At, Session, latest::Follower};
 use crate::{auth::Pass, channel::downlink::Full};
 use bytes::Bytes;
 use dunlin_proto::{Topic, frame::Refusal};
-use std::sync::Arc;
-use tokio::sync::watch;
 
 impl Session {
     /// Sends a frame down each channel. Those that have room get it even if others have none.
@@ -52,13 +50,13 @@ impl Session {
     }
 
     /// Says when there is another pass.
-    pub(crate) fn passes(&self) -> watch::Receiver<Arc<Pass>> {
-        self.pass.subscribe()
+    pub(crate) fn passes(&self) -> Follower<Pass> {
+        self.pass.follow()
     }
 
     /// The backend has another token for the session.
     pub(crate) fn renew(&self, pass: Pass) {
-        self.pass.send_replace(Arc::new(pass));
+        self.pass.replace(pass);
     }
 
     pub(crate) fn is_over(&self) -> bool {
