@@ -4,7 +4,7 @@ use std::{any::Any, net::SocketAddr, rc::Rc, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
-use dunlin_transport::{ClientConfig, Dialer, Tickets};
+use dunlin_transport::{ClientConfig, Congestion, Dialer, Tickets};
 use ring::aead::LessSafeKey;
 use rustls::{
     ClientConfig as TlsConfig, RootCertStore, client::WebPkiServerVerifier, pki_types::CertificateDer,
@@ -163,6 +163,8 @@ impl Maker {
                     WebPkiServerVerifier::builder_with_provider(roots.clone(), provider).build()?;
                 let mut config = ClientConfig::new(verifier);
                 config.tickets = Tickets::Dropped;
+                // As on the other links over QUIC: what a client sends is of no account here.
+                config.congestion = Congestion::Cubic;
                 config.socket_buffer = SOCKET_BUFFER;
                 maker.dunlin.push(match carrier {
                     Carrier::Quic => Dialer::quic(config)?,

@@ -1,9 +1,12 @@
-//! What each message carries: its number and when it was due, as text, for not every protocol here carries bytes.
-
-use std::io::Write;
+//! What each message carries: its number and when it was due, as text, for not every protocol here carries bytes. It is read a million
+//! times a second.
 
 /// Bytes of each message.
 pub(crate) const SIZE: usize = 128;
+
+/// Digits of a number, of which the first is this letter.
+const DIGITS: usize = 16;
+const ZERO: u8 = b'a';
 
 /// A message's number, from 0 on, and the moment at which it was due in nanoseconds of the load's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +18,24 @@ pub(crate) struct Stamp {
 impl Stamp {
     pub(crate) fn encode(self) -> [u8; SIZE] {
         let mut payload = [b'.'; SIZE];
-        write!(&mut payload[..], "{:016x}{:016x}", self.number, self.due).expect("there is room");
+        for (place, number) in payload.chunks_exact_mut(DIGITS).zip([self.number, self.due]) {
+            for (n, digit) in place.iter_mut().enumerate() {
+                *digit = ZERO + (number >> (60 - 4 * n) & 0xf) as u8;
+            }
+        }
         payload
     }
 
     /// `None` if this is no payload of ours.
     pub(crate) fn decode(payload: &[u8]) -> Option<Self> {
-        let number = |from| {
-            let digits = payload.get(from..from + 16).filter(|_| payload.len() == SIZE)?;
-            u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+        let payload: &[u8; SIZE] = payload.try_into().ok()?;
+        let number = |place: usize| {
+            payload[place * DIGITS..][..DIGITS].iter().try_fold(0, |number: u64, digit| {
+                let value = digit.wrapping_sub(ZERO);
+                (value < 16).then_some(number << 4 | u64::from(value))
+            })
         };
-        Some(Self { number: number(0)?, due: number(16)? })
+        Some(Self { number: number(0)?, due: number(1)? })
     }
 }
 

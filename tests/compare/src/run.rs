@@ -149,6 +149,10 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
             }
         }
     }
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| root().join(if args.quick { "docs/benchmarks/quick" } else { "docs/benchmarks" }));
     let identity = Identity::new()?;
     for round in 0..results.rounds {
         // Another order each time, so that nobody always runs when the machine is at its worst.
@@ -163,19 +167,26 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
             }
             results.figures.entry(peer.key.into()).or_default().extend(figures);
         }
+        keep(&results, &output)?;
     }
     if !args.no_scale && here.iter().any(Peer::is_ours) {
-        scale::run(args.quick, &identity, &mut results).await?;
+        for step in scale::steps(args.quick) {
+            if let Err(error) = scale::run(step, &identity, &mut results.scale).await {
+                eprintln!("  {error:#}");
+                results.failures.push(format!("{step:?}: {error:#}"));
+            }
+            keep(&results, &output)?;
+        }
     }
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| root().join(if args.quick { "docs/benchmarks/quick" } else { "docs/benchmarks" }));
-    fs::create_dir_all(&output)?;
-    fs::write(output.join("results.json"), serde_json::to_string_pretty(&results)? + "\n")?;
-    report::write(&output)?;
     eprintln!("{}", output.join("README.md").display());
     Ok(())
+}
+
+/// Writes what there is so far: who interrupts the rest loses nothing.
+fn keep(results: &Results, output: &Path) -> Result<()> {
+    fs::create_dir_all(output)?;
+    fs::write(output.join("results.json"), serde_json::to_string_pretty(results)? + "\n")?;
+    report::write(output)
 }
 
 fn chosen(only: &[String]) -> Result<Vec<Peer>> {

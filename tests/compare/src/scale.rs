@@ -8,49 +8,55 @@ use serde_json::Value;
 pub(crate) use crate::results::Scale;
 use crate::{
     peers::Server,
-    results::Results,
     run::{Identity, Running, built, json},
 };
 
 /// Messages a second of which the latency is measured.
 pub(crate) const RATE: u32 = 500;
 
-/// How big it all is.
-struct Size {
-    few: u32,
-    many: u32,
-    hold: u32,
-    pairs: usize,
-    storm: u32,
+/// One thing to measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// So many idle connections, held for so many seconds.
+    Idle { many: u32, seconds: u32 },
+    /// The latency beside few idle connections, and beside many.
+    Latency { few: u32, many: u32 },
+    /// So many come back at once.
+    Storm { count: u32 },
 }
 
-const FULL: Size = Size { few: 1000, many: 50_000, hold: 600, pairs: 5, storm: 10_000 };
-const QUICK: Size = Size { few: 1000, many: 10_000, hold: 30, pairs: 1, storm: 2000 };
+/// All there is to measure.
+pub(crate) fn steps(quick: bool) -> Vec<Step> {
+    let (few, many, seconds, pairs, count) =
+        if quick { (1000, 10_000, 30, 1, 2000) } else { (1000, 50_000, 600, 5, 10_000) };
+    let mut steps = vec![Step::Idle { many, seconds }, Step::Storm { count }];
+    steps.extend(std::iter::repeat_n(Step::Latency { few, many }, pairs));
+    steps
+}
 
-pub(crate) async fn run(quick: bool, identity: &Identity, results: &mut Results) -> Result<()> {
-    let size = if quick { QUICK } else { FULL };
-    let scale = &mut results.scale;
-    (scale.few, scale.many) = (size.few, size.many);
+pub(crate) async fn run(step: Step, identity: &Identity, scale: &mut Scale) -> Result<()> {
     let number = |value: u32| value.to_string();
-    eprintln!("{} idle connections, held for {} s", size.many, size.hold);
-    let idle = ["connections", "--count", &number(size.many), "--hold", &number(size.hold)];
-    scale.idle = Some(bench(identity, &idle).await?);
-    for pair in 0..size.pairs {
-        eprintln!(
-            "latency beside {} and {} connections, {} of {}",
-            size.few,
-            size.many,
-            pair + 1,
-            size.pairs
-        );
-        let beside = async |idle: u32| {
-            let rate = number(RATE);
-            bench(identity, &["latency", "--rate", &rate, "--idle", &number(idle)]).await
-        };
-        scale.latency.push((beside(size.few).await?, beside(size.many).await?));
+    match step {
+        Step::Idle { many, seconds } => {
+            eprintln!("{many} idle connections, held for {seconds} s");
+            scale.many = many;
+            let idle = ["connections", "--count", &number(many), "--hold", &number(seconds)];
+            scale.idle = Some(bench(identity, &idle).await?);
+        }
+        Step::Storm { count } => {
+            eprintln!("a storm of {count}");
+            scale.storm = Some(bench(identity, &["storm", "--count", &number(count)]).await?);
+        }
+        Step::Latency { few, many } => {
+            eprintln!("latency beside {few} and {many} connections, pair {}", scale.latency.len() + 1);
+            (scale.few, scale.many) = (few, many);
+            let beside = async |idle: u32| {
+                let rate = number(RATE);
+                bench(identity, &["latency", "--rate", &rate, "--idle", &number(idle)]).await
+            };
+            scale.latency.push((beside(few).await?, beside(many).await?));
+        }
     }
-    eprintln!("a storm of {}", size.storm);
-    scale.storm = Some(bench(identity, &["storm", "--count", &number(size.storm)]).await?);
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! quinn's streams: reset, not finished, when dropped early, and safe to hold past the rejection of early data.
 
 use std::{
+    fmt,
     future::pending,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -32,6 +33,20 @@ pub(crate) struct SendStream {
     owner: Owner,
     /// Of a session's stream, until its end is settled.
     written: Option<TaskTrackerToken>,
+    stop: Stop,
+}
+
+/// What waits for the peer to stop the stream, from the first time that somebody does: it stays in quinn's list, whatever else its
+/// task wakes up for.
+#[derive(Default)]
+struct Stop(Option<Pin<Box<Stopping>>>);
+
+type Stopping = dyn Future<Output = Result<Option<VarInt>, quinn::StoppedError>> + Send + Sync;
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stop").field(&self.0.is_some()).finish()
+    }
 }
 
 #[derive(Debug)]
@@ -47,13 +62,33 @@ struct Owner(Option<Arc<Session>>);
 
 impl SendStream {
     pub(crate) fn new(quinn: quinn::SendStream, early: bool, floor: Floor) -> Self {
-        Self { quinn, early, done: false, priority: 0, floor, told: None, owner: Owner(None), written: None }
+        Self {
+            quinn,
+            early,
+            done: false,
+            priority: 0,
+            floor,
+            told: None,
+            owner: Owner(None),
+            written: None,
+            stop: Stop::default(),
+        }
     }
 
     pub(crate) fn of_session(quinn: quinn::SendStream, session: Arc<Session>) -> Self {
         let (floor, written) = (session.floor(), Some(session.write()));
         let owner = Owner(Some(session));
-        Self { quinn, early: false, done: false, priority: 0, floor, told: None, owner, written }
+        Self {
+            quinn,
+            early: false,
+            done: false,
+            priority: 0,
+            floor,
+            told: None,
+            owner,
+            written,
+            stop: Stop::default(),
+        }
     }
 
     pub(crate) async fn write_chunks(&mut self, mut chunks: &mut [Bytes]) -> Result<(), WriteError> {
@@ -111,11 +146,13 @@ impl SendStream {
     }
 
     pub(crate) async fn stopped(&mut self) -> Result<Option<u32>, WriteError> {
+        let stopping = self.stop.0.get_or_insert_with(|| Box::pin(self.quinn.stopped()));
         let stopped = select! {
             biased;
-            stopped = self.quinn.stopped() => stopped,
+            stopped = stopping => stopped,
             end = self.owner.closed() => return Err(end.into()),
         };
+        self.stop = Stop::default();
         match stopped {
             Ok(stopped) => Ok(stopped.map(|code| self.owner.decode(code))),
             Err(quinn::StoppedError::ZeroRttRejected) => Err(WriteError::EarlyDataRejected),
