@@ -131,9 +131,14 @@ fn page(results: &Results) -> String {
     );
     line!(
         out,
-        "Each server had one core and the load another one. Figures are medians of {} rounds, each in another order, with the \
-         least and the most in parentheses. Compare them with each other, not with those of other machines: `tests/bench` runs on yours.",
-        results.rounds,
+        "Each server had one core and the load another one. Figures are {}. Compare them with each other, not with those of other \
+         machines: `tests/bench` runs on yours.",
+        match results.rounds {
+            1 => "of one round".to_owned(),
+            rounds => format!(
+                "medians of {rounds} rounds, each in another order, with the least and the most in parentheses"
+            ),
+        },
     );
     line!(out, "\n{}", trouble(results));
     bars::section(&mut out, results);
