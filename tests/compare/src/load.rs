@@ -31,7 +31,7 @@ use self::{
 use crate::{
     link::{Down, Link, Maker, Up},
     payload::Stamp,
-    usage,
+    process,
     wire::{Message, Wire},
 };
 
@@ -81,7 +81,7 @@ pub(crate) struct Args {
 
 /// Runs it all; one line of JSON for each kind of work.
 pub(crate) async fn run(args: Args) -> Result<()> {
-    usage::raise_file_limit()?;
+    process::raise_file_limit();
     let certificate = CertificateDer::from_pem_file(&args.certificate)?;
     let load = Load { maker: Rc::new(args.wire.maker(&certificate)?), args };
     load.wait_for_server().await?;

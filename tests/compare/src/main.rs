@@ -9,6 +9,9 @@ mod load;
 mod payload;
 mod peers;
 mod plot;
+// As `dunlin bench` looks at processes.
+#[path = "../../../client/cli/src/bench/process.rs"]
+mod process;
 mod report;
 mod results;
 mod run;

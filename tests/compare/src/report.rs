@@ -38,58 +38,42 @@ pub(crate) fn write(directory: &Path) -> Result<()> {
 }
 
 fn pictures(results: &Results) -> Vec<(&'static str, String)> {
-    let peers = || present(results);
-    let name = |peer: &Peer| format!("{}, {}", peer.name, peer.transport);
-    let micros = |value: f64| format!("{} µs", short(value));
-    let fanout = Chart {
+    let groups = |work: &[Work], figure: fn(&Figures) -> f64| {
+        let bars = |peer: &Peer| work.iter().map(|work| results.of(peer.key, *work, figure)).collect();
+        present(results)
+            // A floor has no memory to speak of for each connection.
+            .filter(|peer| !peer.is_floor() || work != [Work::Connect])
+            .map(|peer| (format!("{}, {}", peer.name, peer.transport), bars(peer)))
+            .collect()
+    };
+    let closed = WINDOWS.map(Work::Closed);
+    let cpu = Chart {
         title: "Server CPU for each delivery to one of 1,000 subscribers (less is better)",
         series: &["1 message in flight", "8", "32"],
-        groups: peers()
-            .map(|peer| {
-                let cpu = |window| results.of(peer.key, Work::Closed(window), |f| f.server_cpu_us);
-                (name(peer), WINDOWS.map(cpu).to_vec())
-            })
-            .collect(),
-        label: micros,
+        groups: groups(&closed, |f| f.server_cpu_us),
+        label: |value| format!("{} µs", short(value)),
     };
     let rate = Chart {
         title: "Deliveries a second from one core to 1,000 subscribers (more is better)",
         series: &["1 message in flight", "8", "32"],
-        groups: peers()
-            .map(|peer| {
-                let rate = |window| results.of(peer.key, Work::Closed(window), |f| f.per_second);
-                (name(peer), WINDOWS.map(rate).to_vec())
-            })
-            .collect(),
+        groups: groups(&closed, |f| f.per_second),
         label: short,
     };
     let memory = Chart {
         title: "Server memory for each connection that has joined one topic (less is better)",
         series: &["memory"],
-        groups: peers()
-            .filter(|peer| !peer.is_floor())
-            .map(|peer| {
-                let memory =
-                    results.of(peer.key, Work::Connect, |f| f.server_bytes.unwrap_or_default() / 1e3);
-                (name(peer), vec![memory])
-            })
-            .collect(),
+        groups: groups(&[Work::Connect], |f| f.server_bytes.unwrap_or_default() / 1e3),
         label: |value| format!("{} KB", short(value)),
     };
     let open = Chart {
         title: "1,000 subscribers, a fixed rate: 99 of 100 deliveries take at most (less is better)",
         series: &["200 messages a second", "1,000"],
-        groups: peers()
-            .map(|peer| {
-                let p99 = |rate| results.of(peer.key, Work::Open(rate), |f| f.p99_us / 1e3);
-                (name(peer), RATES.map(p99).to_vec())
-            })
-            .collect(),
+        groups: groups(&RATES.map(Work::Open), |f| f.p99_us / 1e3),
         label: |value| format!("{} ms", short(value)),
     };
     vec![
         ("deliveries.svg", rate.draw()),
-        ("cpu.svg", fanout.draw()),
+        ("cpu.svg", cpu.draw()),
         ("memory.svg", memory.draw()),
         ("open-loop.svg", open.draw()),
     ]
@@ -102,7 +86,6 @@ fn present(results: &Results) -> impl Iterator<Item = &'static Peer> {
 
 // Writing to a String cannot fail.
 macro_rules! line {
-    ($out:expr) => { $out.push('\n') };
     ($out:expr, $($text:tt)*) => {{
         let _ = writeln!($out, $($text)*);
     }};

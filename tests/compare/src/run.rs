@@ -16,9 +16,9 @@ use tokio::{process::Child, time::timeout};
 use crate::{
     load::{Figures, Work},
     peers::{ALL, Peer, Place, Server, root},
-    report,
+    process, report,
     results::{Machine, Results},
-    scale, usage,
+    scale,
 };
 
 /// What the subscribers are put to, in this order: what may leave a slow server behind comes last.
@@ -119,7 +119,7 @@ impl Running {
 
 pub(crate) async fn run(args: &Args) -> Result<()> {
     ensure!(std::thread::available_parallelism()?.get() >= 2, "server and load need a core each");
-    usage::raise_file_limit()?;
+    process::raise_file_limit();
     let peers = chosen(&args.only)?;
     let seconds = if args.quick { 1.5 } else { 4.0 };
     let mut results = Results {
@@ -266,5 +266,5 @@ fn machine() -> Result<Machine> {
 
 /// Where a built program of the repository is.
 pub(crate) fn built(name: &str) -> PathBuf {
-    Path::new(&root()).join("target/release").join(name)
+    root().join("target/release").join(name)
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Args, Crowd, alarm::Alarm};
-use crate::usage;
+use crate::{process, usage};
 
 /// How long the load runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -106,7 +106,7 @@ pub(super) struct Meter {
     at: Instant,
     pid: u32,
     port: u16,
-    server: usage::Usage,
+    server: process::Usage,
     own: Duration,
     machine: Duration,
     dropped: u64,
@@ -119,8 +119,8 @@ impl Meter {
             at: Instant::now(),
             pid,
             port,
-            server: usage::usage(pid)?,
-            own: usage::own_cpu(),
+            server: used(pid)?,
+            own: process::own_cpu(),
             machine: usage::machine_cpu()?,
             dropped: dropped(port)?,
         })
@@ -129,9 +129,9 @@ impl Meter {
     /// What the units since then took; times and losses are to be added.
     pub(super) fn read(&self, work: Work, units: u64) -> Result<Figures> {
         let took = self.at.elapsed().as_secs_f64();
-        let server = usage::usage(self.pid)?;
+        let server = used(self.pid)?;
         let cpu = (server.cpu - self.server.cpu).as_secs_f64();
-        let own = (usage::own_cpu() - self.own).as_secs_f64();
+        let own = (process::own_cpu() - self.own).as_secs_f64();
         let machine = (usage::machine_cpu()? - self.machine).as_secs_f64();
         Ok(Figures {
             work,
@@ -153,8 +153,12 @@ impl Meter {
 
     /// By how much the server's memory has grown, in bytes.
     pub(super) fn growth(&self) -> Result<f64> {
-        Ok(usage::usage(self.pid)?.memory as f64 - self.server.memory as f64)
+        Ok(used(self.pid)?.memory as f64 - self.server.memory as f64)
     }
+}
+
+fn used(pid: u32) -> Result<process::Usage> {
+    process::usage(pid).context("the server is gone")
 }
 
 fn dropped(port: u16) -> Result<u64> {
